@@ -1,0 +1,3 @@
+module github.com/feiqian/feiqian
+
+go 1.26
