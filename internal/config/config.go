@@ -1,0 +1,200 @@
+// Package config reads the settings of an instance: defaults, then a TOML file, then environment
+// variables FEIQIAN_…, then flags; the later ones win. It is the only package that reads the
+// environment. Every setting has a value that is safe as it stands.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	_ "time/tzdata" // Zone must load on machines that have no zone files; adds 450 kB
+
+	"github.com/BurntSushi/toml"
+	"github.com/caarlos0/env/v11"
+	"github.com/spf13/pflag"
+
+	"github.com/feiqian/feiqian/internal/money"
+)
+
+// DefaultFile is read from the working folder when it is there and no other file is named.
+const DefaultFile = "feiqian.toml"
+
+// Mode says whether money is real. An instance is the one or the other for life.
+type Mode string
+
+const (
+	// Sandbox simulates everybody outside and may move its clock.
+	Sandbox Mode = "sandbox"
+	// Live moves real money.
+	Live Mode = "live"
+)
+
+// Config is the settings of one instance. A field tagged secret is masked where settings are shown:
+// "url" hides the password in it, "value" hides all of it.
+type Config struct {
+	// Listen is the HOST:PORT of the one port.
+	Listen string `toml:"listen" env:"LISTEN"`
+	// Database is sqlite:PATH or postgres://…; empty means feiqian.db in DataDir.
+	Database string `toml:"database" env:"DATABASE_URL" secret:"url"`
+	// DataDir is the folder for files of ours.
+	DataDir string `toml:"data_dir" env:"DATA_DIR"`
+	// VaultKeyFile holds the key that wraps all other keys; empty means vault.key in DataDir.
+	VaultKeyFile string `toml:"vault_key_file" env:"VAULT_KEY_FILE"`
+	// Mode is sandbox or live.
+	Mode Mode `toml:"mode" env:"MODE"`
+	// SandboxListen is the HOST:PORT of the simulated bank, in the sandbox only.
+	SandboxListen string `toml:"sandbox_listen" env:"SANDBOX_LISTEN"`
+	// Zone is the IANA time zone of business dates.
+	Zone string `toml:"zone" env:"ZONE"`
+	// Currency is what amounts are in where nobody says otherwise.
+	Currency money.Currency `toml:"currency" env:"CURRENCY"`
+	// LogLevel is the least level that is logged.
+	LogLevel slog.Level `toml:"log_level" env:"LOG_LEVEL"`
+	// LogFormat is text or json.
+	LogFormat string `toml:"log_format" env:"LOG_FORMAT"`
+	// OTLPEndpoint is the URL that takes traces; empty means no tracing.
+	OTLPEndpoint string `toml:"otlp_endpoint" env:"OTLP_ENDPOINT" secret:"url"`
+	// GroupMax is the most decisions in one commit.
+	GroupMax int `toml:"group_max" env:"GROUP_MAX"`
+	// QueueMax is the most decisions that wait for a commit; more are told to come back.
+	QueueMax int `toml:"queue_max" env:"QUEUE_MAX"`
+	// BodyMaxBytes is the largest request body that is read.
+	BodyMaxBytes int64 `toml:"body_max_bytes" env:"BODY_MAX_BYTES"`
+	// RequestTimeout ends a request that takes longer.
+	RequestTimeout time.Duration `toml:"request_timeout" env:"REQUEST_TIMEOUT"`
+	// ShutdownTimeout ends a shutdown whose requests take longer.
+	ShutdownTimeout time.Duration `toml:"shutdown_timeout" env:"SHUTDOWN_TIMEOUT"`
+}
+
+// Default returns the settings that hold when nobody says otherwise, but for Database and VaultKeyFile,
+// which Load derives from DataDir.
+func Default() Config {
+	return Config{
+		Listen:          "127.0.0.1:8080",
+		DataDir:         "var",
+		Mode:            Sandbox,
+		SandboxListen:   "127.0.0.1:8090",
+		Zone:            "Asia/Shanghai",
+		Currency:        "CNY",
+		LogLevel:        slog.LevelInfo,
+		LogFormat:       "text",
+		GroupMax:        500,
+		QueueMax:        8192,
+		BodyMaxBytes:    64 << 10,
+		RequestTimeout:  30 * time.Second,
+		ShutdownTimeout: 15 * time.Second,
+	}
+}
+
+// AddFlags adds one flag for each setting. A flag counts only when the user gave it.
+func AddFlags(flags *pflag.FlagSet) {
+	config := Default()
+	config.bind(flags)
+}
+
+// bind adds a flag for each setting that writes into c; its default is what c holds.
+func (c *Config) bind(flags *pflag.FlagSet) {
+	flags.StringVar(&c.Listen, "listen", c.Listen, "`host:port` to serve on")
+	flags.StringVar(&c.Database, "database", c.Database,
+		"sqlite:`path` or postgres://user:password@host/name (default sqlite:DATA-DIR/feiqian.db)")
+	flags.StringVar(&c.DataDir, "data-dir", c.DataDir, "`folder` for files of ours")
+	flags.StringVar(&c.VaultKeyFile, "vault-key-file", c.VaultKeyFile,
+		"`file` with the key that wraps all keys (default DATA-DIR/vault.key)")
+	flags.StringVar((*string)(&c.Mode), "mode", string(c.Mode), "`sandbox` or live")
+	flags.StringVar(&c.SandboxListen, "sandbox-listen", c.SandboxListen, "`host:port` of the simulated bank")
+	flags.StringVar(&c.Zone, "zone", c.Zone, "time `zone` of business dates")
+	flags.StringVar((*string)(&c.Currency), "currency", string(c.Currency), "`currency` where none is said")
+	flags.TextVar(&c.LogLevel, "log-level", c.LogLevel, "`debug`, info, warn or error")
+	flags.StringVar(&c.LogFormat, "log-format", c.LogFormat, "`text` or json")
+	flags.StringVar(&c.OTLPEndpoint, "otlp-endpoint", c.OTLPEndpoint, "`url` for traces (default no tracing)")
+	flags.IntVar(&c.GroupMax, "group-max", c.GroupMax, "most decisions in one commit")
+	flags.IntVar(&c.QueueMax, "queue-max", c.QueueMax, "most decisions that wait for a commit")
+	flags.Int64Var(&c.BodyMaxBytes, "body-max-bytes", c.BodyMaxBytes, "largest request body")
+	flags.DurationVar(&c.RequestTimeout, "request-timeout", c.RequestTimeout, "longest time for a request")
+	flags.DurationVar(&c.ShutdownTimeout, "shutdown-timeout", c.ShutdownTimeout, "longest time to shut down")
+}
+
+// Load returns the valid settings from the file at path, the environment and flags. With an empty path it
+// reads DefaultFile if there is one. Flags may be nil; flags of other makers are left alone.
+// Errors: plain ones for the operator, each ending in what to do.
+func Load(path string, flags *pflag.FlagSet) (Config, error) {
+	config := Default()
+	if err := config.readFile(path); err != nil {
+		return Config{}, err
+	}
+	if err := env.ParseWithOptions(&config, env.Options{Prefix: "FEIQIAN_"}); err != nil {
+		return Config{}, fmt.Errorf("settings in the environment: %w; correct the variable or unset it", err)
+	}
+	if err := config.readFlags(flags); err != nil {
+		return Config{}, err
+	}
+	if config.Database == "" {
+		config.Database = "sqlite:" + filepath.Join(config.DataDir, "feiqian.db")
+	}
+	if config.VaultKeyFile == "" {
+		config.VaultKeyFile = filepath.Join(config.DataDir, "vault.key")
+	}
+	if err := config.Validate(); err != nil {
+		return Config{}, err
+	}
+	return config, nil
+}
+
+// readFile takes what the TOML file at path says. A key that is no setting is an error, since a
+// misspelt limit must not silently be the default.
+func (c *Config) readFile(path string) error {
+	name := path
+	if name == "" {
+		name = DefaultFile
+	}
+	text, err := os.ReadFile(name) //nolint:gosec // the operator names the file
+	if path == "" && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("settings: %w; name a file that is there or leave the name out", err)
+	}
+	meta, err := toml.Decode(string(text), c)
+	if err != nil {
+		return fmt.Errorf("settings in %s: %w; correct that line", name, err)
+	}
+	if unknown := meta.Undecoded(); len(unknown) > 0 {
+		keys := make([]string, len(unknown))
+		for i, key := range unknown {
+			keys[i] = key.String()
+		}
+		return fmt.Errorf("settings in %s: no setting is named %s; correct the name or remove the line",
+			name, strings.Join(keys, ", "))
+	}
+	return nil
+}
+
+// readFlags takes the flags that the user gave.
+func (c *Config) readFlags(flags *pflag.FlagSet) error {
+	if flags == nil {
+		return nil
+	}
+	own := pflag.NewFlagSet("settings", pflag.ContinueOnError)
+	c.bind(own)
+	var problems []error
+	flags.Visit(func(given *pflag.Flag) {
+		if own.Lookup(given.Name) != nil {
+			problems = append(problems, own.Set(given.Name, given.Value.String()))
+		}
+	})
+	return errors.Join(problems...)
+}
+
+// Location returns the operator's time zone.
+func (c Config) Location() (*time.Location, error) {
+	zone, err := time.LoadLocation(c.Zone)
+	if err != nil || c.Zone == "" || c.Zone == "Local" {
+		return nil, fmt.Errorf("zone: %q is not a time zone; write an IANA name such as Asia/Shanghai or UTC", c.Zone)
+	}
+	return zone, nil
+}

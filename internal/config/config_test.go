@@ -1,0 +1,249 @@
+package config_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
+
+	"github.com/feiqian/feiqian/internal/config"
+)
+
+// file writes a settings file and returns its path.
+func file(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "settings.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// parse returns flags as the command line gives them.
+func parse(t *testing.T, args ...string) *pflag.FlagSet {
+	t.Helper()
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	flags.Bool("other", false, "a flag of somebody else")
+	config.AddFlags(flags)
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return flags
+}
+
+// valid returns settings that Validate takes.
+func valid() config.Config {
+	c := config.Default()
+	c.Database, c.VaultKeyFile = "sqlite:var/feiqian.db", "var/vault.key"
+	return c
+}
+
+func TestLoadDefaults(t *testing.T) {
+	t.Chdir(t.TempDir())
+	got, err := config.Load("", nil)
+	want := config.Config{
+		Listen: "127.0.0.1:8080", Database: "sqlite:var/feiqian.db", DataDir: "var", VaultKeyFile: "var/vault.key",
+		Mode: config.Sandbox, SandboxListen: "127.0.0.1:8090", Zone: "Asia/Shanghai", Currency: "CNY",
+		LogLevel: slog.LevelInfo, LogFormat: "text", GroupMax: 500, QueueMax: 8192, BodyMaxBytes: 65536,
+		RequestTimeout: 30 * time.Second, ShutdownTimeout: 15 * time.Second,
+	}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("Load: %v\n%s", err, diff)
+	}
+}
+
+func TestLoadPrecedence(t *testing.T) {
+	t.Setenv("FEIQIAN_GROUP_MAX", "200")
+	t.Setenv("FEIQIAN_QUEUE_MAX", "2000")
+	t.Setenv("FEIQIAN_LOG_FORMAT", "")
+	path := file(t, "zone = 'UTC'\ngroup_max = 100\nqueue_max = 1000\nlog_format = 'json'\n")
+	got, err := config.Load(path, parse(t, "--queue-max=3000", "--other"))
+	want := valid()
+	want.Zone = "UTC"       // the file over the default
+	want.LogFormat = "json" // an empty variable says nothing
+	want.GroupMax = 200     // the environment over the file
+	want.QueueMax = 3000    // a flag over the environment
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("Load: %v\n%s", err, diff)
+	}
+}
+
+// TestLoadEverySource gives every setting in each of the three ways.
+func TestLoadEverySource(t *testing.T) {
+	want := config.Config{
+		Listen: ":81", Database: "postgres://u:p@h/d", DataDir: "/d", VaultKeyFile: "/k", Mode: config.Live,
+		SandboxListen: ":82", Zone: "UTC", Currency: "KWD", LogLevel: slog.LevelDebug, LogFormat: "json",
+		OTLPEndpoint: "http://o:4318", GroupMax: 7, QueueMax: 8, BodyMaxBytes: 4096,
+		RequestTimeout: 9 * time.Second, ShutdownTimeout: 10 * time.Second,
+	}
+	values := []string{
+		":81", "postgres://u:p@h/d", "/d", "/k", "live", ":82", "UTC", "KWD", "debug", "json", "http://o:4318",
+		"7", "8", "4096", "9s", "10s",
+	}
+	same := func(t *testing.T, path string, flags *pflag.FlagSet) {
+		t.Helper()
+		got, err := config.Load(path, flags)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("Load: %v\n%s", err, diff)
+		}
+	}
+	fields := reflect.TypeFor[config.Config]()
+	if fields.NumField() != len(values) {
+		t.Fatalf("%d settings, %d values in this test", fields.NumField(), len(values))
+	}
+	t.Run("File", func(t *testing.T) {
+		var text strings.Builder
+		for i, value := range values {
+			if kind := fields.Field(i).Type; kind.Kind() == reflect.String || strings.HasSuffix(value, "s") || value == "debug" {
+				value = "'" + value + "'"
+			}
+			fmt.Fprintf(&text, "%s = %s\n", fields.Field(i).Tag.Get("toml"), value)
+		}
+		same(t, file(t, text.String()), nil)
+	})
+	t.Run("Environment", func(t *testing.T) {
+		for i, value := range values {
+			t.Setenv("FEIQIAN_"+fields.Field(i).Tag.Get("env"), value)
+		}
+		same(t, file(t, ""), nil)
+	})
+	t.Run("Flags", func(t *testing.T) {
+		var args []string
+		for i, value := range values {
+			args = append(args, "--"+strings.ReplaceAll(fields.Field(i).Tag.Get("toml"), "_", "-")+"="+value)
+		}
+		same(t, file(t, ""), parse(t, args...))
+	})
+}
+
+func TestLoadDerivesFromDataDir(t *testing.T) {
+	t.Chdir(t.TempDir())
+	got, err := config.Load("", parse(t, "--data-dir=/srv/feiqian"))
+	if err != nil || got.Database != "sqlite:/srv/feiqian/feiqian.db" || got.VaultKeyFile != "/srv/feiqian/vault.key" {
+		t.Errorf("Load = %v, %v", got, err)
+	}
+}
+
+func TestLoadFile(t *testing.T) {
+	t.Run("DefaultFile", func(t *testing.T) {
+		t.Chdir(t.TempDir())
+		if err := os.WriteFile(config.DefaultFile, []byte("group_max = 9"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := config.Load("", nil); err != nil || got.GroupMax != 9 {
+			t.Errorf("Load = %v, %v", got.GroupMax, err)
+		}
+	})
+	for _, test := range []struct{ name, path, want string }{
+		{"ErrMissing", filepath.Join(t.TempDir(), "gone.toml"), "gone.toml"},
+		{"ErrUnknownKey", file(t, "group_max = 9\ngroup_maxx = 9\n[queue]\nmax = 1\n"), "group_maxx"},
+		{"ErrUnknownTable", file(t, "[queue]\nmax = 1\n"), "queue.max"},
+		{"ErrSyntax", file(t, "zone = 'UTC'\nlisten = \n"), "line 2"},
+		{"ErrType", file(t, "group_max = 'many'\n"), "group_max"},
+		{"ErrDuration", file(t, "request_timeout = 'soon'\n"), "request_timeout"},
+		{"ErrInvalid", file(t, "mode = 'test'\n"), "write sandbox or live"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := config.Load(test.path, nil)
+			if err == nil || !strings.Contains(err.Error(), test.want) || got != (config.Config{}) {
+				t.Errorf("Load = %v, want an error that says %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestLoadErrEnvironment(t *testing.T) {
+	t.Setenv("FEIQIAN_GROUP_MAX", "many")
+	if _, err := config.Load(file(t, ""), nil); err == nil || !strings.Contains(err.Error(), "GroupMax") {
+		t.Errorf("Load = %v", err)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	t.Parallel()
+	if err := valid().Validate(); err != nil {
+		t.Fatalf("Validate = %v", err)
+	}
+	for name, test := range map[string]struct {
+		spoil func(*config.Config)
+		want  string
+	}{
+		"Listen":        {func(c *config.Config) { c.Listen = "8080" }, "listen:"},
+		"ListenPort":    {func(c *config.Config) { c.Listen = "127.0.0.1:70000" }, "listen:"},
+		"Database":      {func(c *config.Config) { c.Database = "mysql://u:s3cret@h/d" }, "database:"},
+		"DatabaseEmpty": {func(c *config.Config) { c.Database = "sqlite:" }, "database:"},
+		"DatabaseDSN":   {func(c *config.Config) { c.Database = "host=h password=s3cret" }, "database:"},
+		"DataDir":       {func(c *config.Config) { c.DataDir = "" }, "data_dir:"},
+		"VaultKeyFile":  {func(c *config.Config) { c.VaultKeyFile = "" }, "vault_key_file:"},
+		"Mode":          {func(c *config.Config) { c.Mode = "" }, "mode:"},
+		"SandboxListen": {func(c *config.Config) { c.SandboxListen = "x" }, "sandbox_listen:"},
+		"SandboxSame":   {func(c *config.Config) { c.SandboxListen = c.Listen }, "sandbox_listen:"},
+		"Zone":          {func(c *config.Config) { c.Zone = "Asia/Changan" }, "zone:"},
+		"ZoneLocal":     {func(c *config.Config) { c.Zone = "Local" }, "zone:"},
+		"ZoneEmpty":     {func(c *config.Config) { c.Zone = "" }, "zone:"},
+		"Currency":      {func(c *config.Config) { c.Currency = "RMB" }, "currency:"},
+		"LogFormat":     {func(c *config.Config) { c.LogFormat = "xml" }, "log_format:"},
+		"OTLPEndpoint":  {func(c *config.Config) { c.OTLPEndpoint = "localhost:4318" }, "otlp_endpoint:"},
+		"GroupMax":      {func(c *config.Config) { c.GroupMax = 0 }, "group_max:"},
+		"QueueMax":      {func(c *config.Config) { c.QueueMax = c.GroupMax - 1 }, "queue_max:"},
+		"BodyMaxBytes":  {func(c *config.Config) { c.BodyMaxBytes = 0 }, "body_max_bytes:"},
+		"Request":       {func(c *config.Config) { c.RequestTimeout = 0 }, "request_timeout:"},
+		"Shutdown":      {func(c *config.Config) { c.ShutdownTimeout = 2 * time.Hour }, "shutdown_timeout:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := valid()
+			test.spoil(&c)
+			err := c.Validate()
+			if err == nil || !strings.HasPrefix(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("Validate = %v, want one problem, with %s", err, test.want)
+			}
+			if strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("Validate shows a secret: %v", err)
+			}
+		})
+	}
+	t.Run("LiveHasNoSandbox", func(t *testing.T) {
+		t.Parallel()
+		c := valid()
+		c.Mode, c.SandboxListen = config.Live, ""
+		if err := c.Validate(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestShownWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	c := valid()
+	c.Database = "postgres://feiqian:s3cret@db/books"
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("settings", slog.Any("config", c))
+	for way, text := range map[string]string{
+		"Lines": strings.Join(c.Lines(), "\n"), "%v": fmt.Sprintf("%v", c), "%+v": fmt.Sprintf("%+v", &c),
+		"%#v": fmt.Sprintf("%#v", c), "log": log.String(),
+	} {
+		if strings.Contains(text, "s3cret") || !strings.Contains(text, "postgres://feiqian:***@db/books") {
+			t.Errorf("%s shows %s", way, text)
+		}
+	}
+	if lines := c.Lines(); len(lines) != 16 || lines[0] != "listen = 127.0.0.1:8080" {
+		t.Errorf("Lines = %q", lines)
+	}
+}
+
+func TestLocation(t *testing.T) {
+	t.Parallel()
+	zone, err := config.Default().Location()
+	if err != nil || zone.String() != "Asia/Shanghai" {
+		t.Errorf("Location = %v, %v", zone, err)
+	}
+}
