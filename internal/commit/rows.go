@@ -1,0 +1,256 @@
+package commit
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/feiqian/feiqian/internal/clock"
+	"github.com/feiqian/feiqian/internal/sqldb"
+)
+
+// tableKind is a Table without its row type.
+type tableKind interface{ newGroup() groupTable }
+
+// groupTable is a table's rows within one group, without their type.
+type groupTable interface {
+	want(column int, value string)
+	reads(into []sqldb.Read) []sqldb.Read
+	writes(into []sqldb.Write) []sqldb.Write
+	keep()
+	undo()
+}
+
+// rows holds what a group read of a table and what its decisions did to it.
+type rows[R any] struct {
+	table    *Table[R]
+	indexes  []index[R] // one for each key column
+	dirty    []*slot[R] // in the order of their first change
+	appended []R
+
+	// Of the decision that runs: how to take it back.
+	changes []change[R]
+	kept    int // appended rows of earlier decisions
+}
+
+type index[R any] struct {
+	column int
+	slots  map[string]*slot[R]
+}
+
+// slot is one row as the group sees it: stored says that the database has it, exists that the
+// decisions see it.
+type slot[R any] struct {
+	row    R
+	stored bool
+	exists bool
+	dirty  bool
+}
+
+type change[R any] struct {
+	slot  *slot[R]
+	old   slot[R]
+	added []added // index entries that the change made
+}
+
+type added struct {
+	index int
+	value string
+}
+
+func (t *Table[R]) newGroup() groupTable {
+	g := &rows[R]{table: t, indexes: make([]index[R], len(t.unique))}
+	for i, column := range t.unique {
+		g.indexes[i].column = column
+	}
+	return g
+}
+
+func (g *rows[R]) indexOf(column int) *index[R] {
+	for i := range g.indexes {
+		if g.indexes[i].column == column {
+			return &g.indexes[i]
+		}
+	}
+	return &g.indexes[0]
+}
+
+func (g *rows[R]) want(column int, value string) {
+	ix := g.indexOf(column)
+	if ix.slots == nil {
+		ix.slots = map[string]*slot[R]{}
+	}
+	if _, there := ix.slots[value]; !there {
+		ix.slots[value] = nil
+	}
+}
+
+func (g *rows[R]) find(column int, value string) *slot[R] { return g.indexOf(column).slots[value] }
+
+// reads asks for the wanted rows, in sorted order, so that no two nodes lock crosswise.
+func (g *rows[R]) reads(into []sqldb.Read) []sqldb.Read {
+	for i := range g.indexes {
+		ix := &g.indexes[i]
+		if len(ix.slots) == 0 {
+			continue
+		}
+		keys := make([]string, 0, len(ix.slots))
+		for value := range ix.slots {
+			keys = append(keys, value)
+		}
+		slices.Sort(keys)
+		into = append(into, sqldb.Read{Table: &g.table.spec, Column: ix.column, Keys: keys, Row: g.load})
+	}
+	return into
+}
+
+// load takes in one row of the database, unless another key has brought it already.
+func (g *rows[R]) load(scan func(dest ...any) error) error {
+	s := &slot[R]{stored: true, exists: true}
+	dest := make([]any, len(g.table.columns))
+	for i := range g.table.columns {
+		dest[i] = g.table.columns[i].dest(&s.row)
+	}
+	if err := scan(dest...); err != nil {
+		return fmt.Errorf("scan: %w", err)
+	}
+	if known := g.find(0, *g.table.columns[0].text(&s.row)); known != nil {
+		s = known
+	}
+	g.enter(s)
+	return nil
+}
+
+// enter puts the slot into every index that lacks it and returns the entries made.
+func (g *rows[R]) enter(s *slot[R]) []added {
+	var made []added
+	for i := range g.indexes {
+		ix := &g.indexes[i]
+		value := *g.table.columns[ix.column].text(&s.row)
+		if value == "" || ix.slots[value] == s {
+			continue
+		}
+		if ix.slots == nil {
+			ix.slots = map[string]*slot[R]{}
+		}
+		ix.slots[value] = s
+		made = append(made, added{index: i, value: value})
+	}
+	return made
+}
+
+func (g *rows[R]) put(row R) {
+	s := g.find(0, *g.table.columns[0].text(&row))
+	if s == nil {
+		s = &slot[R]{}
+	}
+	ch := change[R]{slot: s, old: *s}
+	s.row, s.exists = row, true
+	ch.added = g.enter(s)
+	if !s.dirty {
+		s.dirty = true
+		g.dirty = append(g.dirty, s)
+	}
+	g.changes = append(g.changes, ch)
+}
+
+// keep makes the decision's changes part of the group.
+func (g *rows[R]) keep() {
+	g.changes = g.changes[:0]
+	g.kept = len(g.appended)
+}
+
+// undo takes the decision's changes back, newest first.
+func (g *rows[R]) undo() {
+	for _, ch := range slices.Backward(g.changes) {
+		for _, a := range ch.added {
+			g.indexes[a.index].slots[a.value] = nil
+		}
+		if !ch.old.dirty {
+			g.dirty = g.dirty[:len(g.dirty)-1]
+		}
+		*ch.slot = ch.old
+	}
+	g.changes = g.changes[:0]
+	g.appended = g.appended[:g.kept]
+}
+
+// writes asks for one bulk insert and one bulk update.
+func (g *rows[R]) writes(into []sqldb.Write) []sqldb.Write {
+	fresh, changed := make([]*R, 0, len(g.dirty)+len(g.appended)), make([]*R, 0, len(g.dirty))
+	for _, s := range g.dirty {
+		if s.stored {
+			changed = append(changed, &s.row)
+		} else {
+			fresh = append(fresh, &s.row)
+		}
+	}
+	for i := range g.appended {
+		fresh = append(fresh, &g.appended[i])
+	}
+	if len(fresh) > 0 {
+		into = append(into, sqldb.Write{Table: &g.table.spec, Rows: len(fresh), Values: g.table.values(fresh)})
+	}
+	if len(changed) > 0 {
+		into = append(into, sqldb.Write{Table: &g.table.spec, Update: true, Rows: len(changed), Values: g.table.values(changed)})
+	}
+	return into
+}
+
+// values turns rows into one slice for each column.
+func (t *Table[R]) values(rows []*R) []any {
+	out := make([]any, len(t.columns))
+	for i := range t.columns {
+		c := &t.columns[i]
+		switch {
+		case c.text != nil:
+			out[i] = column(rows, func(r *R) string { return *c.text(r) })
+		case c.number != nil:
+			out[i] = column(rows, func(r *R) int64 { return *c.number(r) })
+		case c.moment != nil:
+			out[i] = column(rows, func(r *R) int64 { return clock.Micros(*c.moment(r)) })
+		case c.flag != nil:
+			out[i] = column(rows, func(r *R) bool { return *c.flag(r) })
+		default:
+			out[i] = column(rows, func(r *R) []byte { return *c.bytes(r) })
+		}
+	}
+	return out
+}
+
+func column[R, V any](rows []*R, get func(*R) V) []V {
+	out := make([]V, len(rows))
+	for i, row := range rows {
+		out[i] = get(row)
+	}
+	return out
+}
+
+// dest returns where a scan puts the column.
+func (c *Column[R]) dest(row *R) any {
+	switch {
+	case c.text != nil:
+		return c.text(row)
+	case c.number != nil:
+		return c.number(row)
+	case c.moment != nil:
+		return (*instant)(c.moment(row))
+	case c.flag != nil:
+		return c.flag(row)
+	default:
+		return c.bytes(row)
+	}
+}
+
+// instant scans microseconds into a time.
+type instant time.Time
+
+// Scan implements sql.Scanner for whole microseconds.
+func (i *instant) Scan(value any) error {
+	us, ok := value.(int64)
+	if !ok {
+		return fmt.Errorf("an instant is stored as microseconds, not as %T", value)
+	}
+	*i = instant(clock.FromMicros(us))
+	return nil
+}

@@ -1,0 +1,211 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/feiqian/feiqian/internal/fault"
+)
+
+// postgresDialect serves PostgreSQL and engines that speak its protocol.
+func postgresDialect() *dialect {
+	return &dialect{
+		name:       "postgres",
+		goose:      "postgres",
+		words:      []string{" ID ", ` TEXT COLLATE "C" `},
+		skipLocked: " FOR UPDATE SKIP LOCKED",
+		open:       openPostgres,
+		again:      postgresAgain,
+		duplicate:  func(err error) bool { return postgresCode(err) == "23505" },
+		writer:     newPostgresWriter,
+	}
+}
+
+func postgresCode(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// postgresAgain knows serialization failure, deadlock and lock time-out (SQLSTATE class 40, 55P03).
+func postgresAgain(err error) bool {
+	switch postgresCode(err) {
+	case "40001", "40P01", "55P03":
+		return true
+	}
+	return false
+}
+
+const (
+	postgresReadConns  = 16
+	postgresWriteConns = 8
+)
+
+func openPostgres(source string) (read, write *sql.DB, err error) {
+	config, err := pgx.ParseConfig(source)
+	if err != nil {
+		// The driver's error may hold the URL with its password.
+		return nil, nil, fault.New(fault.Invalid, "database.bad_url", "the PostgreSQL URL is not understood").
+			WithHint("write postgres://user:password@host:port/name")
+	}
+	config.RuntimeParams["application_name"] = "feiqian"
+	write = stdlib.OpenDB(*config)
+	readConfig := config.Copy()
+	readConfig.RuntimeParams["default_transaction_read_only"] = "on"
+	read = stdlib.OpenDB(*readConfig)
+	write.SetMaxOpenConns(postgresWriteConns)
+	read.SetMaxOpenConns(postgresReadConns)
+	read.SetMaxIdleConns(postgresReadConns)
+	write.SetMaxIdleConns(postgresWriteConns)
+	return read, write, nil
+}
+
+// postgresWriter runs a group in two round trips: begin and lock; write and commit.
+type postgresWriter struct {
+	db     *DB
+	config *pgx.ConnConfig
+	conn   *pgx.Conn
+}
+
+func newPostgresWriter(ctx context.Context, db *DB) (Writer, error) {
+	config, err := pgx.ParseConfig(db.source)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "database.bad_url", "the PostgreSQL URL is not understood")
+	}
+	// The statements find rows by key only; a plan made while a table was empty must not scan it
+	// when it is large.
+	for name, value := range map[string]string{
+		"application_name": "feiqian-writer", "plan_cache_mode": "force_generic_plan",
+		"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
+		"lock_timeout": "5s", "jit": "off", "synchronous_commit": "on",
+	} {
+		config.RuntimeParams[name] = value
+	}
+	w := &postgresWriter{db: db, config: config}
+	return w, w.connect(ctx)
+}
+
+func (w *postgresWriter) connect(ctx context.Context) error {
+	if w.conn != nil && !w.conn.IsClosed() {
+		return nil
+	}
+	conn, err := pgx.ConnectConfig(ctx, w.config)
+	if err != nil {
+		return fault.New(fault.Unavailable, "database.unreachable", "the database can't be reached").
+			WithRetryAfter(time.Second).WithCause(err)
+	}
+	w.conn = conn
+	return nil
+}
+
+// Lock sends BEGIN and all locked reads in one round trip.
+func (w *postgresWriter) Lock(ctx context.Context, reads []Read) error {
+	if err := w.connect(ctx); err != nil {
+		return err
+	}
+	batch := &pgx.Batch{}
+	batch.Queue("BEGIN")
+	for i := range reads {
+		r := &reads[i]
+		condition := "= ANY($1)"
+		if !r.Table.Immutable {
+			condition += fmt.Sprintf(" ORDER BY %s FOR UPDATE", r.Table.Columns[0].Name)
+		}
+		batch.Queue(selectText(r.Table, r.Column, condition), r.Keys).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				if err := r.Row(rows.Scan); err != nil {
+					return fmt.Errorf("read %s: %w", r.Table.Name, err)
+				}
+			}
+			return rows.Err()
+		})
+	}
+	if err := w.conn.SendBatch(ctx, batch).Close(); err != nil {
+		return w.classify(err, false)
+	}
+	return nil
+}
+
+// Commit sends all writes and COMMIT in one round trip. The server stops at the first error and
+// rolls back at COMMIT, so an error of its own means that nothing was written.
+func (w *postgresWriter) Commit(ctx context.Context, writes []Write) error {
+	batch := &pgx.Batch{}
+	for i := range writes {
+		wr := &writes[i]
+		text := insertArraysText(wr.Table)
+		args := wr.Values
+		if wr.Update {
+			text = updateArraysText(wr.Table)
+			args = wr.Values[:1:1]
+			for c, column := range wr.Table.Columns[1:] {
+				if column.Mutable {
+					args = append(args, wr.Values[c+1])
+				}
+			}
+		}
+		batch.Queue(text, args...)
+	}
+	batch.Queue("COMMIT")
+	if err := w.conn.SendBatch(ctx, batch).Close(); err != nil {
+		return w.classify(err, true)
+	}
+	return nil
+}
+
+func (w *postgresWriter) classify(err error, committing bool) error {
+	var refused *pgconn.PgError
+	switch {
+	case postgresAgain(err), w.db.dialect.duplicate(err):
+		return errors.Join(ErrAgain, err)
+	case errors.As(err, &refused) && refused.Code[:2] != "57" && refused.Code[:2] != "08":
+		return err
+	case committing:
+		return errors.Join(ErrUnknown, err)
+	default: // a lost connection before any write: nothing can have been written
+		return errors.Join(ErrAgain, err)
+	}
+}
+
+// Rollback ends the transaction; a connection that can't even do that is thrown away.
+func (w *postgresWriter) Rollback(ctx context.Context) {
+	if w.conn == nil || w.conn.IsClosed() || w.conn.PgConn().TxStatus() == 'I' {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if _, err := w.conn.Exec(ctx, "ROLLBACK"); err != nil {
+		_ = w.conn.Close(ctx)
+	}
+}
+
+// Settle puts the group's row in as a tombstone. A conflict says that the group was committed; no
+// conflict, that the lost transaction can never commit, since it would meet the tombstone.
+func (w *postgresWriter) Settle(ctx context.Context, group string) (bool, error) {
+	if w.conn != nil {
+		_ = w.conn.Close(ctx)
+	}
+	if err := w.connect(ctx); err != nil {
+		return false, err
+	}
+	tag, err := w.conn.Exec(ctx, "INSERT INTO commit_groups (id, committed_at, leaf_count) VALUES ($1, 0, 0) ON CONFLICT DO NOTHING", group)
+	if err != nil {
+		return false, fmt.Errorf("settle group %s: %w", group, err)
+	}
+	return tag.RowsAffected() == 0, nil
+}
+
+// Close closes the connection.
+func (w *postgresWriter) Close() {
+	if w.conn != nil {
+		_ = w.conn.Close(context.Background()) //nolint:forbidigo // closing takes no context, like io.Closer
+	}
+}

@@ -1,0 +1,72 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+)
+
+// Kind is the type of a column.
+type Kind uint8
+
+// The kinds of columns; each is one Go slice type in a Write.
+const (
+	Text Kind = iota
+	Int
+	Bool
+	Bytes
+	NullText // an empty string is stored as NULL, so that a unique column may be absent
+)
+
+// Column describes one column of a table.
+type Column struct {
+	Name    string
+	Kind    Kind
+	Mutable bool // an update writes it
+}
+
+// Table describes a table for the bulk path. The first column is the key.
+type Table struct {
+	Name    string
+	Columns []Column
+	// Immutable rows are read without a lock: they can't change under the reader.
+	Immutable bool
+}
+
+// Read asks for the rows whose column has one of the keys, locked for writing.
+type Read struct {
+	Table  *Table
+	Column int
+	Keys   []string
+	// Row is called once for each row found, with the function that scans it.
+	Row func(scan func(dest ...any) error) error
+}
+
+// Write puts rows in or changes them. Values holds a slice for each column of the table, in its
+// order: []string, []int64, []bool or [][]byte, all of length Rows.
+type Write struct {
+	Table  *Table
+	Update bool
+	Rows   int
+	Values []any
+}
+
+// Writer is one connection that runs one group at a time: Lock, then Commit or Rollback.
+type Writer interface {
+	// Lock begins a transaction and reads all that is asked for, in the given order.
+	Lock(ctx context.Context, reads []Read) error
+	// Commit writes and makes it durable. Errors: ErrAgain, ErrUnknown, or a definite failure.
+	Commit(ctx context.Context, writes []Write) error
+	// Rollback ends the transaction; it is safe at any time.
+	Rollback(ctx context.Context)
+	// Settle decides a group whose commit has an unknown outcome: it reports whether the group was
+	// committed, and makes sure that it never will be otherwise.
+	Settle(ctx context.Context, group string) (bool, error)
+	// Close gives the connection back.
+	Close()
+}
+
+// ErrAgain says that the engine refused the transaction for another's sake and nothing was written.
+var ErrAgain = errors.New("the transaction must be run again")
+
+// ErrUnknown says that the connection was lost while a commit was under way.
+var ErrUnknown = errors.New("the outcome of the commit is unknown")
