@@ -70,7 +70,8 @@ func TestDate(t *testing.T) {
 		}
 	}
 	start, err := clock.Date("2026-11-23").Start(shanghai)
-	if want := time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC); err != nil || !start.Equal(want) || start.Location() != time.UTC {
+	want := time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC)
+	if err != nil || !start.Equal(want) || start.Location() != time.UTC {
 		t.Errorf("Start = %v, %v; want %v", start, err, want)
 	}
 	if _, err := clock.Date("yesterday").Start(shanghai); err == nil {

@@ -94,11 +94,11 @@ func Default() Config {
 // AddFlags adds one flag for each setting. A flag counts only when the user gave it.
 func AddFlags(flags *pflag.FlagSet) {
 	config := Default()
-	config.bind(flags)
+	bind(&config, flags)
 }
 
 // bind adds a flag for each setting that writes into c; its default is what c holds.
-func (c *Config) bind(flags *pflag.FlagSet) {
+func bind(c *Config, flags *pflag.FlagSet) {
 	flags.StringVar(&c.Listen, "listen", c.Listen, "`host:port` to serve on")
 	flags.StringVar(&c.Database, "database", c.Database,
 		"sqlite:`path` or postgres://user:password@host/name (default sqlite:DATA-DIR/feiqian.db)")
@@ -124,13 +124,13 @@ func (c *Config) bind(flags *pflag.FlagSet) {
 // Errors: plain ones for the operator, each ending in what to do.
 func Load(path string, flags *pflag.FlagSet) (Config, error) {
 	config := Default()
-	if err := config.readFile(path); err != nil {
+	if err := readFile(&config, path); err != nil {
 		return Config{}, err
 	}
 	if err := env.ParseWithOptions(&config, env.Options{Prefix: "FEIQIAN_"}); err != nil {
 		return Config{}, fmt.Errorf("settings in the environment: %w; correct the variable or unset it", err)
 	}
-	if err := config.readFlags(flags); err != nil {
+	if err := readFlags(&config, flags); err != nil {
 		return Config{}, err
 	}
 	if config.Database == "" {
@@ -147,7 +147,7 @@ func Load(path string, flags *pflag.FlagSet) (Config, error) {
 
 // readFile takes what the TOML file at path says. A key that is no setting is an error, since a
 // misspelt limit must not silently be the default.
-func (c *Config) readFile(path string) error {
+func readFile(c *Config, path string) error {
 	name := path
 	if name == "" {
 		name = DefaultFile
@@ -175,12 +175,12 @@ func (c *Config) readFile(path string) error {
 }
 
 // readFlags takes the flags that the user gave.
-func (c *Config) readFlags(flags *pflag.FlagSet) error {
+func readFlags(c *Config, flags *pflag.FlagSet) error {
 	if flags == nil {
 		return nil
 	}
 	own := pflag.NewFlagSet("settings", pflag.ContinueOnError)
-	c.bind(own)
+	bind(c, own)
 	var problems []error
 	flags.Visit(func(given *pflag.Flag) {
 		if own.Lookup(given.Name) != nil {

@@ -76,52 +76,65 @@ func TestLoadPrecedence(t *testing.T) {
 	}
 }
 
-// TestLoadEverySource gives every setting in each of the three ways.
-func TestLoadEverySource(t *testing.T) {
-	want := config.Config{
+// other is a value for every setting that is not its default, in the order of the fields.
+func other(t *testing.T) (config.Config, []string) {
+	t.Helper()
+	values := []string{
+		":81", "postgres://u:p@h/d", "/d", "/k", "live", ":82", "UTC", "KWD", "DEBUG", "json", "http://o:4318",
+		"7", "8", "4096", "9s", "10s",
+	}
+	if fields := reflect.TypeFor[config.Config]().NumField(); fields != len(values) {
+		t.Fatalf("%d settings, %d values in this test", fields, len(values))
+	}
+	return config.Config{
 		Listen: ":81", Database: "postgres://u:p@h/d", DataDir: "/d", VaultKeyFile: "/k", Mode: config.Live,
 		SandboxListen: ":82", Zone: "UTC", Currency: "KWD", LogLevel: slog.LevelDebug, LogFormat: "json",
 		OTLPEndpoint: "http://o:4318", GroupMax: 7, QueueMax: 8, BodyMaxBytes: 4096,
 		RequestTimeout: 9 * time.Second, ShutdownTimeout: 10 * time.Second,
+	}, values
+}
+
+// tag returns a tag of the i-th setting.
+func tag(i int, key string) string { return reflect.TypeFor[config.Config]().Field(i).Tag.Get(key) }
+
+// loads fails unless Load returns want.
+func loads(t *testing.T, want config.Config, path string, flags *pflag.FlagSet) {
+	t.Helper()
+	got, err := config.Load(path, flags)
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("Load: %v\n%s", err, diff)
 	}
-	values := []string{
-		":81", "postgres://u:p@h/d", "/d", "/k", "live", ":82", "UTC", "KWD", "debug", "json", "http://o:4318",
-		"7", "8", "4096", "9s", "10s",
+}
+
+func TestLoadAllFromFile(t *testing.T) {
+	t.Parallel()
+	want, values := other(t)
+	var text strings.Builder
+	for i, value := range values {
+		if strings.Trim(value, "0123456789") != "" {
+			value = "'" + value + "'"
+		}
+		fmt.Fprintf(&text, "%s = %s\n", tag(i, "toml"), value)
 	}
-	same := func(t *testing.T, path string, flags *pflag.FlagSet) {
-		t.Helper()
-		got, err := config.Load(path, flags)
-		if diff := cmp.Diff(want, got); err != nil || diff != "" {
-			t.Errorf("Load: %v\n%s", err, diff)
-		}
+	loads(t, want, file(t, text.String()), nil)
+}
+
+func TestLoadAllFromEnvironment(t *testing.T) {
+	want, values := other(t)
+	for i, value := range values {
+		t.Setenv("FEIQIAN_"+tag(i, "env"), value)
 	}
-	fields := reflect.TypeFor[config.Config]()
-	if fields.NumField() != len(values) {
-		t.Fatalf("%d settings, %d values in this test", fields.NumField(), len(values))
+	loads(t, want, file(t, ""), nil)
+}
+
+func TestLoadAllFromFlags(t *testing.T) {
+	t.Parallel()
+	want, values := other(t)
+	args := make([]string, len(values))
+	for i, value := range values {
+		args[i] = "--" + strings.ReplaceAll(tag(i, "toml"), "_", "-") + "=" + value
 	}
-	t.Run("File", func(t *testing.T) {
-		var text strings.Builder
-		for i, value := range values {
-			if kind := fields.Field(i).Type; kind.Kind() == reflect.String || strings.HasSuffix(value, "s") || value == "debug" {
-				value = "'" + value + "'"
-			}
-			fmt.Fprintf(&text, "%s = %s\n", fields.Field(i).Tag.Get("toml"), value)
-		}
-		same(t, file(t, text.String()), nil)
-	})
-	t.Run("Environment", func(t *testing.T) {
-		for i, value := range values {
-			t.Setenv("FEIQIAN_"+fields.Field(i).Tag.Get("env"), value)
-		}
-		same(t, file(t, ""), nil)
-	})
-	t.Run("Flags", func(t *testing.T) {
-		var args []string
-		for i, value := range values {
-			args = append(args, "--"+strings.ReplaceAll(fields.Field(i).Tag.Get("toml"), "_", "-")+"="+value)
-		}
-		same(t, file(t, ""), parse(t, args...))
-	})
+	loads(t, want, file(t, ""), parse(t, args...))
 }
 
 func TestLoadDerivesFromDataDir(t *testing.T) {
@@ -132,16 +145,18 @@ func TestLoadDerivesFromDataDir(t *testing.T) {
 	}
 }
 
+func TestLoadDefaultFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile(config.DefaultFile, []byte("group_max = 9"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := config.Load("", nil); err != nil || got.GroupMax != 9 {
+		t.Errorf("Load = %v, %v", got.GroupMax, err)
+	}
+}
+
 func TestLoadFile(t *testing.T) {
-	t.Run("DefaultFile", func(t *testing.T) {
-		t.Chdir(t.TempDir())
-		if err := os.WriteFile(config.DefaultFile, []byte("group_max = 9"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := config.Load("", nil); err != nil || got.GroupMax != 9 {
-			t.Errorf("Load = %v, %v", got.GroupMax, err)
-		}
-	})
+	t.Parallel()
 	for _, test := range []struct{ name, path, want string }{
 		{"ErrMissing", filepath.Join(t.TempDir(), "gone.toml"), "gone.toml"},
 		{"ErrUnknownKey", file(t, "group_max = 9\ngroup_maxx = 9\n[queue]\nmax = 1\n"), "group_maxx"},
@@ -152,6 +167,7 @@ func TestLoadFile(t *testing.T) {
 		{"ErrInvalid", file(t, "mode = 'test'\n"), "write sandbox or live"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			got, err := config.Load(test.path, nil)
 			if err == nil || !strings.Contains(err.Error(), test.want) || got != (config.Config{}) {
 				t.Errorf("Load = %v, want an error that says %q", err, test.want)

@@ -75,7 +75,7 @@ func Wrap(err error, doing string) error {
 		copied.Err = fmt.Errorf("%s: %w", doing, err)
 		return &copied
 	}
-	return &Fault{Kind: Internal, Code: "internal", Message: "something went wrong on our side", Err: fmt.Errorf("%s: %w", doing, err)}
+	return From(fmt.Errorf("%s: %w", doing, err))
 }
 
 // Error returns code and message, and the cause where there is one: a text for the log.
@@ -91,7 +91,7 @@ func (f *Fault) Unwrap() error { return f.Err }
 
 // Is reports whether target is a fault of the same code, so that errors.Is works on sentinels.
 func (f *Fault) Is(target error) bool {
-	other, ok := target.(*Fault) //nolint:errorlint // Is compares one link of the chain; errors.Is walks it.
+	other, ok := target.(*Fault)
 	return ok && other.Code == f.Code
 }
 

@@ -73,7 +73,7 @@ func TestIs(t *testing.T) {
 	if !errors.Is(fmt.Errorf("load: %w", sentinel.WithParam("id")), sentinel) {
 		t.Error("the same code is the same fault")
 	}
-	if errors.Is(fault.New(fault.NotFound, "refund.not_found", ""), sentinel) || errors.Is(io.EOF, sentinel) {
+	if errors.Is(fault.New(fault.NotFound, "refund.not_found", ""), sentinel) || errors.Is(errors.New("other"), sentinel) {
 		t.Error("another code or error is another fault")
 	}
 }

@@ -50,7 +50,7 @@ func suffix(now time.Time) string {
 	var raw [16]byte
 	_, _ = rand.Read(raw[6:]) // never fails: it ends the program instead (crypto/rand)
 	ms := uint64(max(now.UnixMilli(), 0))
-	raw[0], raw[1] = byte(ms>>40), byte(ms>>32)
+	raw[0], raw[1] = byte(ms>>40), byte(ms>>32)      //nolint:gosec // one byte each is meant
 	binary.BigEndian.PutUint32(raw[2:6], uint32(ms)) //nolint:gosec // the low 32 bits are meant
 	raw[6] = raw[6]&0x0f | 0x70
 	raw[8] = raw[8]&0x3f | 0x80
