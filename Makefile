@@ -1,0 +1,62 @@
+# Feiqian: what to type. `make` alone lists the targets. To run it you need git, make and Go.
+
+GO ?= go
+FUZZTIME ?= 20s
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LINT_VERSION := v2.15.0
+LINT := bin/golangci-lint
+LINT_STAMP := bin/.golangci-lint-$(LINT_VERSION)
+
+# Packages whose goroutines share memory run again under the race detector, which is too slow for all.
+RACED := $(addprefix ./,$(sort $(dir $(wildcard $(addsuffix /*.go,internal/commit internal/outbox internal/job)))))
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test tests bench lint fix generate fuzz sim
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build bin/feiqian, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/feiqian ./cmd/feiqian
+
+run: build ## Build and serve
+	bin/feiqian serve
+
+test: ## Run all tests, on SQLite and on a PostgreSQL of their own
+	scripts/postgres.sh run $(MAKE) --no-print-directory tests
+
+tests:
+	$(GO) test ./...
+	@if [ -z '$(RACED)' ]; then exit 0; \
+	elif command -v "$$($(GO) env CC)" >/dev/null; then \
+		echo '$(GO) test -race $(RACED)'; CGO_ENABLED=1 $(GO) test -race $(RACED); \
+	else echo 'race detector left out: it needs a C compiler'; fi
+
+bench: ## Run the benchmarks; they print and never fail for being slow
+	scripts/postgres.sh run $(GO) test -run '^$$' -bench . -benchmem ./...
+
+lint: $(LINT_STAMP) ## Run the linters; the first time builds them, which takes minutes
+	$(LINT) run ./...
+
+fix: $(LINT_STAMP) ## Format, and repair what the linters can
+	$(LINT) fmt ./...
+	$(LINT) run --fix ./...
+	$(GO) mod tidy
+
+generate: ## Make generated files again
+	$(GO) generate ./...
+
+fuzz: ## Run each fuzz target for FUZZTIME (20s)
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package"; \
+		done; \
+	done
+
+sim: ## Run the long simulation of the whole
+	scripts/postgres.sh run $(GO) test -tags sim -run Sim ./test/... -timeout 60m
+
+$(LINT_STAMP):
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	@rm -f bin/.golangci-lint-* && touch $@
