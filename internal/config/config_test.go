@@ -119,6 +119,7 @@ func TestLoadAllFromFile(t *testing.T) {
 	loads(t, want, file(t, text.String()), nil)
 }
 
+//nolint:paralleltest // it sets variables
 func TestLoadAllFromEnvironment(t *testing.T) {
 	want, values := other(t)
 	for i, value := range values {
