@@ -205,6 +205,8 @@ func (t *Table[R]) values(rows []*R) []any {
 		switch {
 		case c.text != nil:
 			out[i] = column(rows, func(r *R) string { return *c.text(r) })
+		case c.encode != nil:
+			out[i] = column(rows, c.encode)
 		case c.number != nil:
 			out[i] = column(rows, func(r *R) int64 { return *c.number(r) })
 		case c.moment != nil:
@@ -231,6 +233,8 @@ func (c *Column[R]) dest(row *R) any {
 	switch {
 	case c.text != nil:
 		return c.text(row)
+	case c.decode != nil:
+		return &coded[R]{row: row, decode: c.decode}
 	case c.number != nil:
 		return c.number(row)
 	case c.moment != nil:
@@ -252,5 +256,21 @@ func (i *instant) Scan(value any) error {
 		return fmt.Errorf("an instant is stored as microseconds, not as %T", value)
 	}
 	*i = instant(clock.FromMicros(us))
+	return nil
+}
+
+// coded scans characters through a decode function.
+type coded[R any] struct {
+	row    *R
+	decode func(*R, string)
+}
+
+// Scan implements sql.Scanner for text.
+func (c *coded[R]) Scan(value any) error {
+	text, ok := value.(string)
+	if !ok {
+		return fmt.Errorf("a coded column is stored as text, not as %T", value)
+	}
+	c.decode(c.row, text)
 	return nil
 }

@@ -26,6 +26,8 @@ type Column[R any] struct {
 	flag   func(*R) *bool
 	bytes  func(*R) *[]byte
 	moment func(*R) *time.Time
+	encode func(*R) string
+	decode func(*R, string)
 }
 
 // Text is a column of characters.
@@ -56,6 +58,11 @@ func Bytes[R any](name string, at func(*R) *[]byte) Column[R] {
 // Instant is a column of instants, stored as microseconds since 1970 UTC; the zero time is 0.
 func Instant[R any](name string, at func(*R) *time.Time) Column[R] {
 	return Column[R]{spec: sqldb.Column{Name: name, Kind: sqldb.Int}, moment: at}
+}
+
+// Coded is a column of characters that encode writes and decode reads: for a value that is worked on in another form.
+func Coded[R any](name string, encode func(*R) string, decode func(*R, string)) Column[R] {
+	return Column[R]{spec: sqldb.Column{Name: name, Kind: sqldb.Text}, encode: encode, decode: decode}
 }
 
 // Mutable lets an update write the column.

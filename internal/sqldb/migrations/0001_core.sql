@@ -39,6 +39,7 @@ CREATE TABLE accounts (
     credits_pending BIGINT NOT NULL CHECK (credits_pending >= 0),
     postings        BIGINT NOT NULL,
     path            TEXT NOT NULL,
+    last_posted_at  BIGINT NOT NULL,
     created_at      BIGINT NOT NULL
 );
 
@@ -60,6 +61,7 @@ CREATE TABLE transfers (
     credit_jump    TEXT NOT NULL,
     posted_at      BIGINT NOT NULL,
     business_on    TEXT NOT NULL,
+    salt           TEXT NOT NULL,
     group_id       TEXT NOT NULL,
     leaf           BIGINT NOT NULL,
     CHECK (debit_account <> credit_account)
