@@ -159,7 +159,11 @@ func (g *group) decide(job *call) {
 	tx := &Tx{group: g, keys: job.keys}
 	mark := len(g.leaves)
 	job.decided = run(tx, job.decide)
-	if job.decided != nil || job.dry {
+	kept, keep := errors.AsType[*keptError](job.decided)
+	if keep {
+		job.decided = kept.cause
+	}
+	if (job.decided != nil && !keep) || job.dry {
 		for _, t := range tx.touched {
 			t.undo()
 		}

@@ -33,6 +33,23 @@ func (tx *Tx) AddLeaf(leaf [LeafSize]byte) int {
 // to a worker and not the work.
 func (tx *Tx) After(fn func()) { tx.after = append(tx.after, fn) }
 
+// Keep returns an error with which a decision refuses and yet keeps what it wrote: a wrong PIN is
+// refused, and counted. Do returns cause.
+func Keep(cause error) error {
+	if cause == nil {
+		return nil
+	}
+	return &keptError{cause: cause}
+}
+
+type keptError struct{ cause error }
+
+// Error returns the cause's text.
+func (e *keptError) Error() string { return e.cause.Error() }
+
+// Unwrap returns the cause.
+func (e *keptError) Unwrap() error { return e.cause }
+
 func (tx *Tx) touch(t groupTable) {
 	for _, seen := range tx.touched {
 		if seen == t {
