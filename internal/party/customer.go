@@ -1,0 +1,122 @@
+package party
+
+import (
+	"context"
+
+	"github.com/feiqian/feiqian/internal/commit"
+	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/id"
+)
+
+// Registration is what a new customer brings. PasswordHash comes from package auth.
+type Registration struct {
+	Phone        string
+	Name         string
+	PasswordHash string
+}
+
+// MaskedCustomer is a customer as others see them.
+type MaskedCustomer struct {
+	ID    id.Customer `json:"id"`
+	Phone string      `json:"phone"`
+	Name  string      `json:"name"`
+}
+
+// Masked returns what others may see of the customer.
+func (c Customer) Masked() MaskedCustomer {
+	return MaskedCustomer{ID: c.ID, Phone: MaskPhone(c.Phone), Name: MaskName(c.Name)}
+}
+
+// NewCustomer checks a registration and gives the customer an id; nothing is stored yet. Errors:
+// party.bad_phone, party.bad_name.
+func (p *Parties) NewCustomer(r Registration) (Customer, error) {
+	phone, err := ParsePhone(r.Phone)
+	if err != nil {
+		return Customer{}, err
+	}
+	name, err := ParseName(r.Name)
+	if err != nil {
+		return Customer{}, err
+	}
+	now := p.clock.Now()
+	return Customer{
+		ID: id.New[id.Customer](now), Phone: phone, Name: name, State: StateActive, CreatedAt: now,
+		Credential: Credential{PasswordHash: r.PasswordHash},
+	}, nil
+}
+
+// CustomerKeys names the rows that AddCustomer reads.
+func (p *Parties) CustomerKeys(c Customer) []commit.Key {
+	return []commit.Key{p.CustomerTable.Key(string(c.ID)), p.CustomerTable.KeyBy("phone", c.Phone)}
+}
+
+// AddCustomer stores a new customer as part of a decision that declared CustomerKeys. Errors:
+// party.phone_taken (Conflict).
+func (p *Parties) AddCustomer(tx *commit.Tx, c Customer) error {
+	_, taken, err := p.CustomerTable.Get(tx, p.CustomerTable.KeyBy("phone", c.Phone))
+	if err != nil {
+		return err
+	}
+	if taken {
+		return fault.New(fault.Conflict, "party.phone_taken", "this phone number is registered already").
+			WithParam("phone").WithHint("sign in with it instead")
+	}
+	p.CustomerTable.Put(tx, c)
+	return nil
+}
+
+// RegisterCustomer stores a new customer. Errors: those of NewCustomer and AddCustomer.
+func (p *Parties) RegisterCustomer(ctx context.Context, r Registration) (Customer, error) {
+	customer, err := p.NewCustomer(r)
+	if err != nil {
+		return Customer{}, err
+	}
+	err = p.committer.Do(ctx, p.CustomerKeys(customer), func(tx *commit.Tx) error {
+		return p.AddCustomer(tx, customer)
+	})
+	if err != nil {
+		return Customer{}, fault.Wrap(err, "register customer")
+	}
+	return customer, nil
+}
+
+// SetCustomerState freezes, thaws or closes a customer. Errors: party.customer_not_found,
+// party.bad_state, party.state_conflict.
+func (p *Parties) SetCustomerState(ctx context.Context, name id.Customer, to State) error {
+	key := p.CustomerTable.Key(string(name))
+	err := p.committer.Do(ctx, []commit.Key{key}, func(tx *commit.Tx) error {
+		customer, found, err := p.CustomerTable.Get(tx, key)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return customerNotFound()
+		}
+		if err := move(customer.State, to); err != nil || customer.State == to {
+			return err
+		}
+		customer.State = to
+		p.CustomerTable.Put(tx, customer)
+		return nil
+	})
+	return fault.Wrap(err, "set state of "+string(name))
+}
+
+// Customer returns one customer. Errors: party.customer_not_found.
+func (p *Parties) Customer(ctx context.Context, name id.Customer) (Customer, error) {
+	return p.customerBy(ctx, customerByID, string(name))
+}
+
+// CustomerByPhone returns the customer who registered a phone number, in any form that ParsePhone
+// reads. Errors: party.bad_phone, party.customer_not_found.
+func (p *Parties) CustomerByPhone(ctx context.Context, phone string) (Customer, error) {
+	e164, err := ParsePhone(phone)
+	if err != nil {
+		return Customer{}, err
+	}
+	return p.customerBy(ctx, customerByPhone, e164)
+}
+
+func customerNotFound() error {
+	return fault.New(fault.NotFound, "party.customer_not_found", "there is no such customer")
+}

@@ -1,0 +1,144 @@
+// Package party knows the three kinds of people and businesses: customers, who pay and hold wallets;
+// merchants, who sell and are paid; staff, who work for the operator.
+//
+// It keeps who they are and in which state. How they prove it (passwords, sessions, keys) is package
+// auth, which is why the rows carry a Credential that only auth changes.
+package party
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/feiqian/feiqian/internal/clock"
+	"github.com/feiqian/feiqian/internal/commit"
+	"github.com/feiqian/feiqian/internal/id"
+	"github.com/feiqian/feiqian/internal/sqldb"
+)
+
+// Customer is a person or company that pays or holds a wallet. Phone is E.164.
+type Customer struct {
+	ID         id.Customer `json:"id"`
+	Phone      string      `json:"phone"`
+	Name       string      `json:"name"`
+	Credential Credential  `json:"-"`
+	State      State       `json:"state"`
+	CreatedAt  time.Time   `json:"created_at"`
+}
+
+// Merchant is a business that sells and is paid. Its fee for a payment is FeeBps of the amount (1 bps
+// is 1/10,000) plus FeeFixedMinor minor units of the payment's currency.
+type Merchant struct {
+	ID            id.Merchant `json:"id"`
+	Name          string      `json:"name"`
+	FeeBps        int64       `json:"fee_bps"`
+	FeeFixedMinor int64       `json:"fee_fixed_minor"`
+	State         State       `json:"state"`
+	CreatedAt     time.Time   `json:"created_at"`
+}
+
+// Staff is a person of the operator. Email is in lower case.
+type Staff struct {
+	ID         id.Staff   `json:"id"`
+	Email      string     `json:"email"`
+	Name       string     `json:"name"`
+	Role       Role       `json:"role"`
+	Credential Credential `json:"-"`
+	State      State      `json:"state"`
+	CreatedAt  time.Time  `json:"created_at"`
+}
+
+// Credential is a login password as it is stored, and how often it was missed since it was last
+// right. Only package auth changes it.
+type Credential struct {
+	PasswordHash string
+	Failures     int64
+	LockedUntil  time.Time
+}
+
+// Role says what a person of the staff may do; package auth has the table of permissions.
+type Role string
+
+// The roles of staff.
+const (
+	RoleAdmin   Role = "admin"
+	RoleFinance Role = "finance"
+	RoleSupport Role = "support"
+	RoleAuditor Role = "auditor"
+)
+
+// Roles lists all roles.
+func Roles() []Role { return []Role{RoleAdmin, RoleFinance, RoleSupport, RoleAuditor} }
+
+// Parties reads and writes customers, merchants and staff.
+type Parties struct {
+	// CustomerTable and StaffTable are for package auth, which changes credentials in decisions of
+	// its own.
+	CustomerTable *commit.Table[Customer]
+	StaffTable    *commit.Table[Staff]
+
+	merchantTable *commit.Table[Merchant]
+	committer     *commit.Committer
+	db            *sqldb.DB
+	clock         *clock.Clock
+	merchants     *Recent[id.Merchant, Merchant]
+}
+
+const (
+	merchantsRecent = 10_000
+	staleMax        = 2 * time.Second
+)
+
+// New returns the parties and registers their tables: customers, merchants, staff.
+func New(c *commit.Committer, db *sqldb.DB, clk *clock.Clock) *Parties {
+	return &Parties{
+		CustomerTable: commit.AddTable(c, "customers",
+			commit.Text("id", func(r *Customer) *string { return (*string)(&r.ID) }),
+			commit.Text("phone", func(r *Customer) *string { return &r.Phone }).Unique(),
+			commit.Text("name", func(r *Customer) *string { return &r.Name }).Mutable(),
+			commit.Text("password_hash", func(r *Customer) *string { return &r.Credential.PasswordHash }).Mutable(),
+			commit.Int("failures", func(r *Customer) *int64 { return &r.Credential.Failures }).Mutable(),
+			commit.Instant("locked_until", func(r *Customer) *time.Time { return &r.Credential.LockedUntil }).Mutable(),
+			commit.Text("state", func(r *Customer) *string { return (*string)(&r.State) }).Mutable(),
+			commit.Instant("created_at", func(r *Customer) *time.Time { return &r.CreatedAt }),
+		),
+		merchantTable: commit.AddTable(c, "merchants",
+			commit.Text("id", func(r *Merchant) *string { return (*string)(&r.ID) }),
+			commit.Text("name", func(r *Merchant) *string { return &r.Name }).Mutable(),
+			commit.Int("fee_bps", func(r *Merchant) *int64 { return &r.FeeBps }).Mutable(),
+			commit.Int("fee_fixed_minor", func(r *Merchant) *int64 { return &r.FeeFixedMinor }).Mutable(),
+			commit.Text("state", func(r *Merchant) *string { return (*string)(&r.State) }).Mutable(),
+			commit.Instant("created_at", func(r *Merchant) *time.Time { return &r.CreatedAt }),
+		),
+		StaffTable: commit.AddTable(c, "staff",
+			commit.Text("id", func(r *Staff) *string { return (*string)(&r.ID) }),
+			commit.Text("email", func(r *Staff) *string { return &r.Email }).Unique(),
+			commit.Text("name", func(r *Staff) *string { return &r.Name }).Mutable(),
+			commit.Text("role", func(r *Staff) *string { return (*string)(&r.Role) }).Mutable(),
+			commit.Text("password_hash", func(r *Staff) *string { return &r.Credential.PasswordHash }).Mutable(),
+			commit.Int("failures", func(r *Staff) *int64 { return &r.Credential.Failures }).Mutable(),
+			commit.Instant("locked_until", func(r *Staff) *time.Time { return &r.Credential.LockedUntil }).Mutable(),
+			commit.Text("state", func(r *Staff) *string { return (*string)(&r.State) }).Mutable(),
+			commit.Instant("created_at", func(r *Staff) *time.Time { return &r.CreatedAt }),
+		),
+		committer: c, db: db, clock: clk,
+		merchants: NewRecent[id.Merchant, Merchant](clk, staleMax, merchantsRecent),
+	}
+}
+
+// String returns the id: name and phone do not belong in logs.
+func (c Customer) String() string { return string(c.ID) }
+
+// LogValue returns the id: name and phone do not belong in logs.
+func (c Customer) LogValue() slog.Value { return slog.StringValue(string(c.ID)) }
+
+// String returns the id: name and address do not belong in logs.
+func (s Staff) String() string { return string(s.ID) }
+
+// LogValue returns the id: name and address do not belong in logs.
+func (s Staff) LogValue() slog.Value { return slog.StringValue(string(s.ID)) }
+
+// String returns nothing of the credential.
+func (Credential) String() string { return "credential" }
+
+// GoString returns nothing of the credential.
+func (Credential) GoString() string { return "party.Credential{}" }

@@ -1,0 +1,97 @@
+package party
+
+import (
+	"context"
+	"slices"
+
+	"github.com/feiqian/feiqian/internal/commit"
+	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/id"
+)
+
+// NewStaff is what a person of the staff begins with. PasswordHash comes from package auth.
+type NewStaff struct {
+	Email        string
+	Name         string
+	Role         Role
+	PasswordHash string
+}
+
+// CreateStaff stores a new person of the staff. Errors: party.bad_email, party.bad_name,
+// party.bad_role, party.email_taken.
+func (p *Parties) CreateStaff(ctx context.Context, n NewStaff) (Staff, error) {
+	email, err := ParseEmail(n.Email)
+	if err != nil {
+		return Staff{}, err
+	}
+	name, err := ParseName(n.Name)
+	if err != nil {
+		return Staff{}, err
+	}
+	if !slices.Contains(Roles(), n.Role) {
+		return Staff{}, fault.New(fault.Invalid, "party.bad_role", "a role is admin, finance, support or auditor").
+			WithParam("role")
+	}
+	staff := Staff{
+		ID: id.New[id.Staff](p.clock.Now()), Email: email, Name: name, Role: n.Role, State: StateActive,
+		Credential: Credential{PasswordHash: n.PasswordHash},
+	}
+	key := p.StaffTable.KeyBy("email", email)
+	err = p.committer.Do(ctx, []commit.Key{key}, func(tx *commit.Tx) error {
+		_, taken, err := p.StaffTable.Get(tx, key)
+		if err != nil {
+			return err
+		}
+		if taken {
+			return fault.New(fault.Conflict, "party.email_taken", "this address is registered already").WithParam("email")
+		}
+		staff.CreatedAt = tx.Now()
+		p.StaffTable.Put(tx, staff)
+		return nil
+	})
+	if err != nil {
+		return Staff{}, fault.Wrap(err, "create staff")
+	}
+	return staff, nil
+}
+
+// SetStaffState freezes, thaws or closes a person of the staff; their sessions end within two seconds.
+// Errors: party.staff_not_found, party.bad_state, party.state_conflict.
+func (p *Parties) SetStaffState(ctx context.Context, name id.Staff, to State) error {
+	key := p.StaffTable.Key(string(name))
+	err := p.committer.Do(ctx, []commit.Key{key}, func(tx *commit.Tx) error {
+		staff, found, err := p.StaffTable.Get(tx, key)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return staffNotFound()
+		}
+		if err := move(staff.State, to); err != nil || staff.State == to {
+			return err
+		}
+		staff.State = to
+		p.StaffTable.Put(tx, staff)
+		return nil
+	})
+	return fault.Wrap(err, "set state of "+string(name))
+}
+
+// Staff returns one person of the staff. Errors: party.staff_not_found.
+func (p *Parties) Staff(ctx context.Context, name id.Staff) (Staff, error) {
+	return p.staffBy(ctx, staffByID, string(name))
+}
+
+// StaffByEmail returns the person of the staff with an address. Errors: party.bad_email,
+// party.staff_not_found.
+func (p *Parties) StaffByEmail(ctx context.Context, email string) (Staff, error) {
+	address, err := ParseEmail(email)
+	if err != nil {
+		return Staff{}, err
+	}
+	return p.staffBy(ctx, staffByEmail, address)
+}
+
+func staffNotFound() error {
+	return fault.New(fault.NotFound, "party.staff_not_found", "there is no such person")
+}

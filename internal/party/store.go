@@ -1,0 +1,98 @@
+package party
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/feiqian/feiqian/internal/clock"
+	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/id"
+)
+
+const (
+	customerColumns = "SELECT id, phone, name, password_hash, failures, locked_until, state, created_at FROM customers"
+	customerByID    = customerColumns + " WHERE id = $1"
+	customerByPhone = customerColumns + " WHERE phone = $1"
+
+	merchantColumns = "SELECT id, name, fee_bps, fee_fixed_minor, state, created_at FROM merchants"
+	merchantByID    = merchantColumns + " WHERE id = $1"
+	merchantsBefore = merchantColumns + " WHERE id < $1 ORDER BY id DESC LIMIT $2"
+
+	staffColumns = "SELECT id, email, name, role, password_hash, failures, locked_until, state, created_at FROM staff"
+	staffByID    = staffColumns + " WHERE id = $1"
+	staffByEmail = staffColumns + " WHERE email = $1"
+)
+
+// customerBy reads one customer with one of the texts above.
+func (p *Parties) customerBy(ctx context.Context, text, value string) (Customer, error) {
+	var c Customer
+	var lockedUntil, createdAt int64
+	err := p.db.Read.QueryRowContext(ctx, text, value).Scan(&c.ID, &c.Phone, &c.Name,
+		&c.Credential.PasswordHash, &c.Credential.Failures, &lockedUntil, &c.State, &createdAt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Customer{}, customerNotFound()
+	}
+	if err != nil {
+		return Customer{}, fault.Wrap(p.db.Fault(err), "read customer")
+	}
+	c.Credential.LockedUntil, c.CreatedAt = clock.FromMicros(lockedUntil), clock.FromMicros(createdAt)
+	return c, nil
+}
+
+func scanMerchant(scan func(dest ...any) error) (Merchant, error) {
+	var m Merchant
+	var createdAt int64
+	err := scan(&m.ID, &m.Name, &m.FeeBps, &m.FeeFixedMinor, &m.State, &createdAt)
+	m.CreatedAt = clock.FromMicros(createdAt)
+	return m, err
+}
+
+func (p *Parties) readMerchant(ctx context.Context, name id.Merchant) (Merchant, error) {
+	m, err := scanMerchant(p.db.Read.QueryRowContext(ctx, merchantByID, string(name)).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Merchant{}, merchantNotFound()
+	}
+	if err != nil {
+		return Merchant{}, fault.Wrap(p.db.Fault(err), "read merchant "+string(name))
+	}
+	return m, nil
+}
+
+// readMerchants returns at most limit merchants whose ids sort below before, highest first.
+func (p *Parties) readMerchants(ctx context.Context, before string, limit int) ([]Merchant, error) {
+	rows, err := p.db.Read.QueryContext(ctx, merchantsBefore, before, limit)
+	if err != nil {
+		return nil, fault.Wrap(p.db.Fault(err), "list merchants")
+	}
+	defer rows.Close()
+	var merchants []Merchant
+	for rows.Next() {
+		m, err := scanMerchant(rows.Scan)
+		if err != nil {
+			return nil, fmt.Errorf("list merchants: %w", err)
+		}
+		merchants = append(merchants, m)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fault.Wrap(p.db.Fault(err), "list merchants")
+	}
+	return merchants, nil
+}
+
+// staffBy reads one person of the staff with one of the texts above.
+func (p *Parties) staffBy(ctx context.Context, text, value string) (Staff, error) {
+	var s Staff
+	var lockedUntil, createdAt int64
+	err := p.db.Read.QueryRowContext(ctx, text, value).Scan(&s.ID, &s.Email, &s.Name, &s.Role,
+		&s.Credential.PasswordHash, &s.Credential.Failures, &lockedUntil, &s.State, &createdAt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Staff{}, staffNotFound()
+	}
+	if err != nil {
+		return Staff{}, fault.Wrap(p.db.Fault(err), "read staff")
+	}
+	s.Credential.LockedUntil, s.CreatedAt = clock.FromMicros(lockedUntil), clock.FromMicros(createdAt)
+	return s, nil
+}
