@@ -155,6 +155,7 @@ CREATE TABLE merchants (
     name            TEXT NOT NULL,
     fee_bps         BIGINT NOT NULL CHECK (fee_bps BETWEEN 0 AND 10000),
     fee_fixed_minor BIGINT NOT NULL CHECK (fee_fixed_minor >= 0),
+    advance_minor   BIGINT NOT NULL CHECK (advance_minor >= 0),
     state           TEXT NOT NULL,
     created_at      BIGINT NOT NULL
 );
@@ -294,6 +295,7 @@ CREATE TABLE attempts (
     id                ID PRIMARY KEY,
     kind              TEXT NOT NULL,
     subject           TEXT NOT NULL,
+    customer_id       TEXT NOT NULL,
     channel           TEXT NOT NULL,
     bank_token        TEXT NOT NULL,
     amount_minor      BIGINT NOT NULL CHECK (amount_minor BETWEEN 1 AND 9007199254740991),
@@ -304,6 +306,7 @@ CREATE TABLE attempts (
     problem           TEXT NOT NULL,
     queries           BIGINT NOT NULL,
     query_at          BIGINT NOT NULL,
+    sent_at           BIGINT NOT NULL,
     stripe            TEXT NOT NULL,
     arrived_at        BIGINT NOT NULL,
     created_at        BIGINT NOT NULL,

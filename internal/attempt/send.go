@@ -1,0 +1,160 @@
+package attempt
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/feiqian/feiqian/internal/channel"
+	"github.com/feiqian/feiqian/internal/commit"
+	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/id"
+	"github.com/feiqian/feiqian/internal/job"
+)
+
+// send is the job that carries one attempt to its channel. Run again after a crash it does not send
+// again: an attempt that was sent is the sweeper's.
+func (a *Attempts) send(ctx context.Context, work job.Job) error {
+	attempt, err := a.Attempt(ctx, id.Attempt(work.Subject))
+	if err != nil {
+		return err
+	}
+	if attempt.State != channel.AttemptCreated {
+		return nil
+	}
+	route, err := a.Channel(attempt.Channel)
+	if err != nil {
+		return err
+	}
+	terms := route.Capabilities()
+	first, err := a.markSent(ctx, attempt, terms.Timeout)
+	if err != nil || !first {
+		return err
+	}
+	callContext, cancel := context.WithTimeout(ctx, terms.Timeout)
+	defer cancel()
+	result, callErr := call(callContext, route, attempt)
+	return a.record(ctx, attempt, result, callErr)
+}
+
+func call(ctx context.Context, route channel.Channel, attempt Attempt) (channel.Result, error) {
+	order := channel.Order{
+		Reference: attempt.ID, AccountToken: attempt.BankToken, Amount: attempt.Amount, Memo: "Feiqian " + attempt.Subject,
+	}
+	if attempt.Kind == channel.KindPayOut {
+		return route.PayOut(ctx, order)
+	}
+	return route.PayIn(ctx, order)
+}
+
+// markSent commits that the attempt is about to be sent; the sweeper takes over if no answer is
+// recorded by then. It reports whether it was this call that did it.
+func (a *Attempts) markSent(ctx context.Context, attempt Attempt, timeout time.Duration) (bool, error) {
+	var step Step
+	if sent := a.handlers[attempt.Kind].Sent; sent != nil {
+		step = sent(attempt)
+	}
+	key := a.table.Key(string(attempt.ID))
+	var first bool
+	err := a.committer.Do(ctx, append(step.Keys, key), func(tx *commit.Tx) error {
+		first = false
+		row, _, err := a.table.Get(tx, key)
+		if err != nil || row.State != channel.AttemptCreated {
+			return err
+		}
+		if row.State, err = row.State.Send(); err != nil {
+			return err
+		}
+		first = true
+		row.SentAt, row.UpdatedAt, row.QueryAt = tx.Now(), tx.Now(), tx.Now().Add(timeout+sweepPeriod)
+		a.table.Put(tx, row)
+		if step.Decide == nil {
+			return nil
+		}
+		return step.Decide(tx, row)
+	})
+	return first, err
+}
+
+// record commits what a channel said: the attempt's move, and with a final state what it means for
+// the subject and the books. A contradiction is kept as a problem for a person and changes nothing
+// else.
+func (a *Attempts) record(ctx context.Context, attempt Attempt, result channel.Result, cause error) error {
+	if cause != nil && result.Outcome != channel.OutcomeUnknown {
+		result = channel.Result{}
+	}
+	step := a.handlers[attempt.Kind].Settle(attempt)
+	key := a.table.Key(string(attempt.ID))
+	var contradiction error
+	err := a.committer.Do(ctx, append(step.Keys, key), func(tx *commit.Tx) error {
+		contradiction = nil
+		row, found, err := a.table.Get(tx, key)
+		if err != nil || !found {
+			return errors.Join(err, notFound(found))
+		}
+		before := row.State
+		after, err := row.State.Next(result.Outcome)
+		row.UpdatedAt = tx.Now()
+		if fault.CodeOf(err) == channel.CodeContradiction {
+			contradiction = err
+			row.Problem = err.Error()
+			a.table.Put(tx, row)
+			return nil
+		}
+		if err != nil || (before.Final() && after == before) {
+			return err
+		}
+		a.table.Put(tx, moved(row, after, result, cause))
+		if !after.Final() {
+			return nil
+		}
+		return step.Decide(tx, moved(row, after, result, cause))
+	})
+	if contradiction != nil {
+		a.log.ErrorContext(ctx, "a channel contradicts itself", slog.String("attempt", string(attempt.ID)),
+			slog.String("channel", attempt.Channel), slog.Any("error", contradiction))
+	}
+	return err
+}
+
+func notFound(found bool) error {
+	if found {
+		return nil
+	}
+	return fault.New(fault.NotFound, "attempt.not_found", "there is no such attempt")
+}
+
+// moved returns the row after a channel's word.
+func moved(row Attempt, state channel.AttemptState, result channel.Result, cause error) Attempt {
+	row.State = state
+	row.Problem = ""
+	if cause != nil {
+		row.Problem = fault.CodeOf(cause)
+	}
+	if result.ChannelReference != "" {
+		row.ChannelReference = result.ChannelReference
+	}
+	switch {
+	case state == channel.AttemptDeclined:
+		row.DeclineCode = string(result.DeclineCode)
+	case state == channel.AttemptNotBooked:
+		row.DeclineCode = string(channel.DeclineBankUnavailable)
+	case !state.Final():
+		row.QueryAt = row.UpdatedAt.Add(queryWait(row.Queries))
+		row.Queries++
+	}
+	return row
+}
+
+// Notice takes in a verified notice of a channel: a hint that may come twice, late or wrong.
+func (a *Attempts) Notice(ctx context.Context, name string, notice channel.Notice) error {
+	attempt, err := a.Attempt(ctx, notice.Reference)
+	if err != nil {
+		return err
+	}
+	if attempt.Channel != name || attempt.Kind != notice.Kind || attempt.Amount != notice.Amount {
+		return fault.New(fault.Conflict, channel.CodeAnswerMismatch, "the notice is not about this order")
+	}
+	return a.record(ctx, attempt, notice.Result, nil)
+}

@@ -1,0 +1,64 @@
+package attempt
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/feiqian/feiqian/internal/clock"
+	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/id"
+)
+
+const columns = `id, kind, subject, customer_id, channel, bank_token, amount_minor, currency, state, decline_code, channel_reference, problem,
+	queries, query_at, sent_at, stripe, arrived_at, created_at, updated_at`
+
+func scan(row func(...any) error) (Attempt, error) {
+	var (
+		a                                            Attempt
+		queryAt, sentAt, arrivedAt, created, updated int64
+	)
+	err := row(&a.ID, &a.Kind, &a.Subject, &a.Customer, &a.Channel, &a.BankToken, &a.Amount.Minor, &a.Amount.Currency, &a.State, &a.DeclineCode,
+		&a.ChannelReference, &a.Problem, &a.Queries, &queryAt, &sentAt, &a.Stripe, &arrivedAt, &created, &updated)
+	a.QueryAt, a.SentAt, a.ArrivedAt = clock.FromMicros(queryAt), clock.FromMicros(sentAt), clock.FromMicros(arrivedAt)
+	a.CreatedAt, a.UpdatedAt = clock.FromMicros(created), clock.FromMicros(updated)
+	return a, err
+}
+
+// Attempt returns one attempt. Errors: attempt.not_found.
+func (a *Attempts) Attempt(ctx context.Context, name id.Attempt) (Attempt, error) {
+	attempt, err := scan(a.db.Read.QueryRowContext(ctx, "SELECT "+columns+" FROM attempts WHERE id = $1", string(name)).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return attempt, notFound(false)
+	}
+	return attempt, fault.Wrap(err, "read attempt "+string(name))
+}
+
+// due returns attempts whose answer is to be asked for.
+func (a *Attempts) due(ctx context.Context, now int64, limit int) ([]Attempt, error) {
+	return a.list(ctx, `SELECT `+columns+` FROM attempts WHERE state IN ('created', 'sent', 'pending', 'unknown')
+		AND query_at <= $1 AND state <> 'created' ORDER BY query_at LIMIT $2`, now, limit)
+}
+
+// Open returns attempts without a final state, the ones due longest in front; and with them those with a problem for a person.
+func (a *Attempts) Open(ctx context.Context, limit int) ([]Attempt, error) {
+	return a.list(ctx, `SELECT `+columns+` FROM attempts WHERE state IN ('created', 'sent', 'pending', 'unknown')
+		ORDER BY query_at LIMIT $1`, limit)
+}
+
+func (a *Attempts) list(ctx context.Context, text string, args ...any) ([]Attempt, error) {
+	rows, err := a.db.Read.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, fault.Wrap(err, "list attempts")
+	}
+	defer rows.Close()
+	out := []Attempt{}
+	for rows.Next() {
+		attempt, err := scan(rows.Scan)
+		if err != nil {
+			return nil, fault.Wrap(err, "list attempts")
+		}
+		out = append(out, attempt)
+	}
+	return out, fault.Wrap(rows.Err(), "list attempts")
+}

@@ -1,0 +1,118 @@
+package payment
+
+import (
+	"context"
+	"time"
+
+	"github.com/feiqian/feiqian/internal/attempt"
+	"github.com/feiqian/feiqian/internal/channel"
+	"github.com/feiqian/feiqian/internal/commit"
+	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/id"
+	"github.com/feiqian/feiqian/internal/idempotency"
+	"github.com/feiqian/feiqian/internal/ledger"
+	"github.com/feiqian/feiqian/internal/money"
+	"github.com/feiqian/feiqian/internal/outbox"
+)
+
+// TopUpPending means that the bank has not decided yet, as far as we know; the channel acts next,
+// then the sweeper. It ends succeeded or declined.
+const TopUpPending State = "pending"
+
+// TopUp is a customer's money in, from a linked bank account.
+type TopUp struct {
+	ID          id.TopUp       `json:"id"`
+	Customer    id.Customer    `json:"customer_id"`
+	BankAccount id.BankAccount `json:"bank_account_id"`
+	money.Amount
+	State       State      `json:"state" enum:"pending,succeeded,declined"`
+	DeclineCode string     `json:"decline_code,omitempty"`
+	Attempt     id.Attempt `json:"attempt_id"`
+	Entry       id.Entry   `json:"entry_id,omitempty"`
+	CreatedAt   time.Time  `json:"created_at"`
+	CompletedAt time.Time  `json:"completed_at,omitzero"`
+}
+
+// TopUpOrder asks for a top-up. PIN is six digits and is never kept.
+type TopUpOrder struct {
+	Customer    id.Customer
+	BankAccount id.BankAccount
+	Amount      money.Amount
+	PIN         string
+	Once        idempotency.Request
+}
+
+// TopUp writes the wish and the attempt, and answers pending; the bank's word comes later. Errors:
+// those of CheckAmount, bank_account.not_found, channel.amount_out_of_range, auth.pin_*, idempotency.key_reused.
+func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Answer, error) {
+	if err := p.checkAmount(order.Amount); err != nil {
+		return idempotency.Answer{}, err
+	}
+	account, err := p.BankAccounts.Of(ctx, order.Customer, order.BankAccount)
+	if err != nil {
+		return idempotency.Answer{}, err
+	}
+	now, mac := p.Clock.Now(), p.Auth.PINMAC(order.Customer, order.PIN)
+	topUp := TopUp{
+		ID: id.New[id.TopUp](now), Customer: order.Customer, BankAccount: account.ID, Amount: order.Amount,
+		State: TopUpPending, Attempt: id.New[id.Attempt](now),
+	}
+	try := attempt.Attempt{
+		ID: topUp.Attempt, Kind: channel.KindPayIn, Subject: string(topUp.ID), Customer: order.Customer, Channel: account.Channel,
+		BankToken: account.Token, Amount: order.Amount, Stripe: p.Stripe,
+	}
+	if err := p.Attempts.Check(account.Channel, channel.KindPayIn, try); err != nil {
+		return idempotency.Answer{}, err
+	}
+	work := id.New[id.Job](now)
+	event := outbox.Event{ID: id.New[id.Event](now), Kind: "top_up.created", Subject: string(topUp.ID)}
+	keys := []commit.Key{p.Auth.PINKey(order.Customer)}
+	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
+		if err := p.Auth.CheckPIN(tx, order.Customer, mac); err != nil {
+			return 0, nil, err
+		}
+		row := topUp
+		row.CreatedAt = tx.Now()
+		p.topUps.Put(tx, row)
+		p.Attempts.Start(tx, try, work)
+		return statusCreated, row, p.Outbox.Add(tx, event, row)
+	})
+}
+
+// settleTopUp is decided when the bank's word is final.
+func (p *Payments) settleTopUp(try attempt.Attempt) attempt.Step {
+	now := p.Clock.Now()
+	key := p.topUps.Key(try.Subject)
+	event := outbox.Event{ID: id.New[id.Event](now), Subject: try.Subject}
+	entry := ledger.NewEntry(now, try.Subject)
+	fail := func(err error) attempt.Step {
+		return attempt.Step{Decide: func(*commit.Tx, attempt.Attempt) error { return err }}
+	}
+	terms, err := p.Attempts.Capabilities(try.Channel)
+	if err != nil {
+		return fail(err)
+	}
+	cost, err := terms.Cost(try.Amount)
+	if err != nil {
+		return fail(err)
+	}
+	entry.Lines = ledger.Flows{Stripe: try.Stripe}.TopUp(string(try.Customer), try.Channel, try.Amount, cost)
+	return attempt.Step{Keys: append(p.Ledger.KeysOf(entry.Lines), key), Decide: func(tx *commit.Tx, a attempt.Attempt) error {
+		row, found, err := p.topUps.Get(tx, key)
+		if err != nil || !found || row.State != TopUpPending {
+			return err
+		}
+		row.CompletedAt = tx.Now()
+		if a.State == channel.AttemptSucceeded {
+			row.State, row.Entry = Succeeded, entry.ID
+			if err := p.Ledger.Post(tx, entry); err != nil {
+				return fault.Wrap(err, "credit top-up "+try.Subject)
+			}
+		} else {
+			row.State, row.DeclineCode = Declined, a.DeclineCode
+		}
+		p.topUps.Put(tx, row)
+		event.Kind = "top_up." + string(row.State)
+		return p.Outbox.Add(tx, event, row)
+	}}
+}

@@ -1,0 +1,82 @@
+package payment
+
+import (
+	"context"
+	"time"
+
+	"github.com/feiqian/feiqian/internal/commit"
+	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/id"
+	"github.com/feiqian/feiqian/internal/idempotency"
+	"github.com/feiqian/feiqian/internal/ledger"
+	"github.com/feiqian/feiqian/internal/money"
+	"github.com/feiqian/feiqian/internal/outbox"
+	"github.com/feiqian/feiqian/internal/party"
+)
+
+// Transfer moves a balance from person to person.
+type Transfer struct {
+	ID    id.WalletTransfer `json:"id"`
+	Payer id.Customer       `json:"payer_id"`
+	Payee id.Customer       `json:"payee_id"`
+	money.Amount
+	Note      string    `json:"note,omitempty"`
+	State     State     `json:"state" enum:"succeeded"`
+	Entry     id.Entry  `json:"entry_id"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// TransferOrder asks for a transfer. PIN is six digits and is never kept.
+type TransferOrder struct {
+	Payer  id.Customer
+	Payee  party.Customer
+	Amount money.Amount
+	Note   string
+	PIN    string
+	Once   idempotency.Request
+}
+
+// Transfer moves the amount in one commit. Errors: those of CheckAmount, transfer.to_self,
+// transfer.payee_not_active, transfer.bad_note, payment.insufficient_funds, auth.pin_*,
+// ledger.account_*, idempotency.key_reused.
+func (p *Payments) Transfer(ctx context.Context, order TransferOrder) (idempotency.Answer, error) {
+	if err := p.checkTransfer(order); err != nil {
+		return idempotency.Answer{}, err
+	}
+	now, mac := p.Clock.Now(), p.Auth.PINMAC(order.Payer, order.PIN)
+	transfer := Transfer{
+		ID: id.New[id.WalletTransfer](now), Payer: order.Payer, Payee: order.Payee.ID, Amount: order.Amount,
+		Note: order.Note, State: Succeeded,
+	}
+	entry := ledger.NewEntry(now, string(transfer.ID), p.flows.Transfer(string(order.Payer), string(order.Payee.ID), order.Amount)...)
+	transfer.Entry = entry.ID
+	event := outbox.Event{ID: id.New[id.Event](now), Kind: "transfer.succeeded", Subject: string(transfer.ID)}
+	keys := append(p.Ledger.KeysOf(entry.Lines), p.Auth.PINKey(order.Payer))
+	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
+		if err := p.Auth.CheckPIN(tx, order.Payer, mac); err != nil {
+			return 0, nil, err
+		}
+		if err := p.Ledger.Post(tx, entry); err != nil {
+			return 0, nil, spendFault(err)
+		}
+		row := transfer
+		row.CreatedAt = tx.Now()
+		p.transfers.Append(tx, row)
+		return statusCreated, row, p.Outbox.Add(tx, event, row)
+	})
+}
+
+func (p *Payments) checkTransfer(order TransferOrder) error {
+	if err := p.checkAmount(order.Amount); err != nil {
+		return err
+	}
+	switch {
+	case order.Payee.ID == order.Payer:
+		return fault.New(fault.Invalid, "transfer.to_self", "payer and payee are the same person").WithParam("payee")
+	case order.Payee.State != party.Active:
+		return fault.New(fault.Conflict, "transfer.payee_not_active", "the payee can't receive money now").WithParam("payee")
+	case !printable(order.Note, DescriptionMax):
+		return fault.Newf(fault.Invalid, "transfer.bad_note", "a note has at most %d printable characters", DescriptionMax).WithParam("note")
+	}
+	return nil
+}

@@ -1,0 +1,234 @@
+// Package payout moves money out: a customer's withdrawal to a linked bank account.
+//
+// A withdrawal sets the money aside (2001 → 2002) in the commit that writes it, puts it in transit (2002 → 1102) in the commit
+// before the bank is called, and leaves the reserve or comes back in the commit that knows the bank's
+// word. While that is unknown, the money stays in transit.
+package payout
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/feiqian/feiqian/internal/attempt"
+	"github.com/feiqian/feiqian/internal/auth"
+	"github.com/feiqian/feiqian/internal/channel"
+	"github.com/feiqian/feiqian/internal/clock"
+	"github.com/feiqian/feiqian/internal/commit"
+	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/id"
+	"github.com/feiqian/feiqian/internal/idempotency"
+	"github.com/feiqian/feiqian/internal/ledger"
+	"github.com/feiqian/feiqian/internal/money"
+	"github.com/feiqian/feiqian/internal/outbox"
+	"github.com/feiqian/feiqian/internal/sqldb"
+)
+
+// State says where a payout stands.
+type State string
+
+const (
+	// Pending payouts wait for the bank's word; the channel acts next, then the sweeper.
+	Pending State = "pending"
+	// Succeeded payouts have left the reserve. Final.
+	Succeeded State = "succeeded"
+	// Declined payouts came back to the wallet, for a reason in decline_code. Final.
+	Declined State = "declined"
+)
+
+// States returns all states, in the order of a payout's life.
+func States() []State { return []State{Pending, Succeeded, Declined} }
+
+// Move returns the new state. Errors: payout.already_succeeded, payout.already_declined.
+func (s State) Move(to State) (State, error) {
+	if s == Pending && (to == Succeeded || to == Declined) {
+		return to, nil
+	}
+	return s, fault.Newf(fault.Conflict, "payout.already_"+string(s), "the payout is %s already", s)
+}
+
+// Payout is a customer's withdrawal.
+type Payout struct {
+	ID          id.Payout      `json:"id"`
+	Customer    id.Customer    `json:"customer_id"`
+	BankAccount id.BankAccount `json:"bank_account_id"`
+	money.Amount
+	State       State      `json:"state" enum:"pending,succeeded,declined"`
+	DeclineCode string     `json:"decline_code,omitempty"`
+	Attempt     id.Attempt `json:"attempt_id"`
+	Entry       id.Entry   `json:"entry_id,omitempty"`
+	CreatedAt   time.Time  `json:"created_at"`
+	CompletedAt time.Time  `json:"completed_at,omitzero"`
+}
+
+// Parts are what Payouts is made of; see payment.Parts.
+type Parts struct {
+	Committer    *commit.Committer
+	DB           *sqldb.DB
+	Clock        *clock.Clock
+	Ledger       *ledger.Ledger
+	Outbox       *outbox.Outbox
+	Keys         *idempotency.Keys
+	Auth         *auth.Auth
+	Attempts     *attempt.Attempts
+	BankAccounts *attempt.BankAccounts
+	Stripe       string
+	// CheckAmount refuses amounts that this instance does not take.
+	CheckAmount func(money.Amount) error
+}
+
+// Payouts runs withdrawals.
+type Payouts struct {
+	Parts
+	flows ledger.Flows
+	table *commit.Table[Payout]
+}
+
+// New returns Payouts on its parts, and registers its table.
+func New(parts Parts) *Payouts {
+	p := &Payouts{Parts: parts, flows: ledger.Flows{Stripe: parts.Stripe}, table: payoutsTable(parts.Committer)}
+	parts.Attempts.Register(channel.KindPayOut, attempt.Handler{Sent: p.sent, Settle: p.settle})
+	return p
+}
+
+// Order asks for a withdrawal. PIN is six digits and is never kept.
+type Order struct {
+	Customer    id.Customer
+	BankAccount id.BankAccount
+	Amount      money.Amount
+	PIN         string
+	Once        idempotency.Request
+}
+
+// Withdraw sets the money aside, writes the attempt, and answers pending. Errors: those of
+// CheckAmount, bank_account.not_found, channel.amount_out_of_range, auth.pin_*,
+// payment.insufficient_funds, ledger.account_*, idempotency.key_reused.
+func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer, error) {
+	if err := p.CheckAmount(order.Amount); err != nil {
+		return idempotency.Answer{}, err
+	}
+	account, err := p.BankAccounts.Of(ctx, order.Customer, order.BankAccount)
+	if err != nil {
+		return idempotency.Answer{}, err
+	}
+	now, mac := p.Clock.Now(), p.Auth.PINMAC(order.Customer, order.PIN)
+	payout := Payout{
+		ID: id.New[id.Payout](now), Customer: order.Customer, BankAccount: account.ID, Amount: order.Amount,
+		State: Pending, Attempt: id.New[id.Attempt](now),
+	}
+	try := attempt.Attempt{
+		ID: payout.Attempt, Kind: channel.KindPayOut, Subject: string(payout.ID), Customer: order.Customer, Channel: account.Channel,
+		BankToken: account.Token, Amount: order.Amount, Stripe: p.Stripe,
+	}
+	if err := p.Attempts.Check(account.Channel, channel.KindPayOut, try); err != nil {
+		return idempotency.Answer{}, err
+	}
+	entry := ledger.NewEntry(now, string(payout.ID), p.flows.Withdrawal(string(order.Customer), order.Amount)...)
+	work := id.New[id.Job](now)
+	event := outbox.Event{ID: id.New[id.Event](now), Kind: "payout.created", Subject: string(payout.ID)}
+	keys := append(p.Ledger.KeysOf(entry.Lines), p.Auth.PINKey(order.Customer))
+	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
+		if err := p.Auth.CheckPIN(tx, order.Customer, mac); err != nil {
+			return 0, nil, err
+		}
+		if err := p.Ledger.Post(tx, entry); err != nil {
+			return 0, nil, lowBalance(err)
+		}
+		row := payout
+		row.CreatedAt, row.Entry = tx.Now(), entry.ID
+		p.table.Put(tx, row)
+		p.Attempts.Start(tx, try, work)
+		return 201, row, p.Outbox.Add(tx, event, row)
+	})
+}
+
+func lowBalance(err error) error {
+	if fault.CodeOf(err) == "ledger.insufficient_funds" {
+		return fault.New(fault.Conflict, "payment.insufficient_funds", "your balance is too low for this").WithCause(err)
+	}
+	return err
+}
+
+// sent puts the money in transit, in the commit before the bank is called.
+func (p *Payouts) sent(try attempt.Attempt) attempt.Step {
+	flows := ledger.Flows{Stripe: try.Stripe}
+	entry := ledger.NewEntry(p.Clock.Now(), try.Subject, flows.WithdrawalSent(string(try.Customer), try.Channel, try.Amount)...)
+	return attempt.Step{Keys: p.Ledger.KeysOf(entry.Lines), Decide: func(tx *commit.Tx, _ attempt.Attempt) error {
+		return p.Ledger.Post(tx, entry)
+	}}
+}
+
+// settle is decided when the bank's word is final.
+func (p *Payouts) settle(try attempt.Attempt) attempt.Step {
+	now, key, flows := p.Clock.Now(), p.table.Key(try.Subject), ledger.Flows{Stripe: try.Stripe}
+	event := outbox.Event{ID: id.New[id.Event](now), Subject: try.Subject}
+	cost, err := p.cost(try)
+	if err != nil {
+		return attempt.Step{Decide: func(*commit.Tx, attempt.Attempt) error { return err }}
+	}
+	paid := ledger.NewEntry(now, try.Subject, flows.WithdrawalPaid(try.Channel, try.Amount, cost)...)
+	returned := ledger.NewEntry(now, try.Subject, flows.WithdrawalReturned(string(try.Customer), try.Channel, try.Amount)...)
+	keys := append(append(p.Ledger.KeysOf(paid.Lines), p.Ledger.KeysOf(returned.Lines)...), key)
+	return attempt.Step{Keys: keys, Decide: func(tx *commit.Tx, a attempt.Attempt) error {
+		row, found, err := p.table.Get(tx, key)
+		if err != nil || !found || row.State != Pending {
+			return err
+		}
+		to, entry := Declined, returned
+		if a.State == channel.AttemptSucceeded {
+			to, entry = Succeeded, paid
+		}
+		if row.State, err = row.State.Move(to); err != nil {
+			return err
+		}
+		row.DeclineCode, row.Entry, row.CompletedAt = a.DeclineCode, entry.ID, tx.Now()
+		if err := p.Ledger.Post(tx, entry); err != nil {
+			return err
+		}
+		p.table.Put(tx, row)
+		event.Kind = "payout." + string(to)
+		return p.Outbox.Add(tx, event, row)
+	}}
+}
+
+func (p *Payouts) cost(try attempt.Attempt) (money.Amount, error) {
+	terms, err := p.Attempts.Capabilities(try.Channel)
+	if err != nil {
+		return money.Amount{}, err
+	}
+	return terms.Cost(try.Amount)
+}
+
+// Of returns a customer's payout. Errors: payout.not_found, also for another customer's.
+func (p *Payouts) Of(ctx context.Context, customer id.Customer, name id.Payout) (Payout, error) {
+	var (
+		row                Payout
+		created, completed int64
+	)
+	err := p.DB.Read.QueryRowContext(ctx, `SELECT id, customer_id, bank_account_id, amount_minor, currency, state, decline_code, attempt_id,
+		entry_id, created_at, completed_at FROM payouts WHERE id = $1`, string(name)).
+		Scan(&row.ID, &row.Customer, &row.BankAccount, &row.Amount.Minor, &row.Amount.Currency, &row.State, &row.DeclineCode, &row.Attempt,
+			&row.Entry, &created, &completed)
+	if errors.Is(err, sql.ErrNoRows) || (err == nil && row.Customer != customer) {
+		return Payout{}, fault.New(fault.NotFound, "payout.not_found", "there is no such withdrawal")
+	}
+	row.CreatedAt, row.CompletedAt = clock.FromMicros(created), clock.FromMicros(completed)
+	return row, fault.Wrap(err, "read payout "+string(name))
+}
+
+func payoutsTable(c *commit.Committer) *commit.Table[Payout] {
+	return commit.AddTable(c, "payouts",
+		commit.Text("id", func(t *Payout) *string { return (*string)(&t.ID) }),
+		commit.Text("customer_id", func(t *Payout) *string { return (*string)(&t.Customer) }),
+		commit.Text("bank_account_id", func(t *Payout) *string { return (*string)(&t.BankAccount) }),
+		commit.Int("amount_minor", func(t *Payout) *int64 { return &t.Amount.Minor }),
+		commit.Text("currency", func(t *Payout) *string { return (*string)(&t.Amount.Currency) }),
+		commit.Text("state", func(t *Payout) *string { return (*string)(&t.State) }).Mutable(),
+		commit.Text("decline_code", func(t *Payout) *string { return &t.DeclineCode }).Mutable(),
+		commit.Text("attempt_id", func(t *Payout) *string { return (*string)(&t.Attempt) }),
+		commit.Text("entry_id", func(t *Payout) *string { return (*string)(&t.Entry) }).Mutable(),
+		commit.Instant("created_at", func(t *Payout) *time.Time { return &t.CreatedAt }),
+		commit.Instant("completed_at", func(t *Payout) *time.Time { return &t.CompletedAt }).Mutable(),
+	)
+}
