@@ -81,7 +81,7 @@ func (s AttemptState) Next(outcome Outcome) (AttemptState, error) {
 }
 
 // contradiction in the table stands for an outcome that cannot be true.
-const contradiction AttemptState = "contradiction"
+const contradiction = "contradiction"
 
 // moves is a row of the table: the state after each outcome.
 type moves struct{ unknown, pending, succeeded, declined, notFound AttemptState }

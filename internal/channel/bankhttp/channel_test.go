@@ -88,23 +88,22 @@ func newBench(t *testing.T) *channeltest.Bench {
 		WrongName: channel.BindRequest{Number: "9555010000000017", HolderName: "王芳"},
 		Closed:    channel.BindRequest{Number: "9555010000000918", HolderName: "钱旧"},
 		Amount:    cny(1000_00),
-		Declines:  map[channel.DeclineCode]money.Amount{},
-		Troubles:  map[channeltest.Trouble]money.Amount{},
+		Declines:  make(map[channel.DeclineCode]money.Amount),
+		Troubles:  make(map[channeltest.Trouble]money.Amount),
 		Callbacks: callbacks,
 		Clock:     now,
-		Booked:    func(t *testing.T, reference id.Attempt) int { return booked(t, server, reference) },
-		Total:     func(t *testing.T) int64 { return total(t, server) },
+		Booked:    func(t *testing.T, reference id.Attempt) int { t.Helper(); return booked(t, server, reference) },
+		Total:     func(t *testing.T) int64 { t.Helper(); return total(t, server) },
 	}
-	troubles := map[bank.Effect]channeltest.Trouble{bank.EffectSlow: channeltest.TroubleHeld}
 	for _, line := range bank.MagicAmounts() {
 		amount := cny(line.Remainder + 3*bank.MagicModulus)
 		if line.Effect == bank.EffectDecline {
-			b.Declines[line.DeclineCode] = amount
+			b.Declines[channel.DeclineCode(line.DeclineCode)] = amount
 			continue
 		}
-		trouble, ok := troubles[line.Effect]
-		if !ok {
-			trouble = channeltest.Trouble(line.Effect) // the other names are the same
+		trouble := channeltest.Trouble(line.Effect) // the names are the same, but for one
+		if line.Effect == bank.EffectSlow {
+			trouble = channeltest.TroubleHeld
 		}
 		b.Troubles[trouble] = amount
 	}

@@ -115,9 +115,11 @@ func (r reply) failed() error {
 	cause := fmt.Errorf("the bank answered %d %s: %s", r.status, p.Code, p.Message)
 	switch p.Code {
 	case "reference_reused":
-		return fault.New(fault.Conflict, channel.CodeReferenceReused, "the bank has another order under this reference").WithCause(cause)
+		return fault.New(fault.Conflict, channel.CodeReferenceReused,
+			"the bank has another order under this reference").WithCause(cause)
 	case "bad_cursor":
-		return fault.New(fault.Invalid, channel.CodeBadCursor, "the statement's cursor is wrong").WithParam("cursor").WithCause(cause)
+		return fault.New(fault.Invalid, channel.CodeBadCursor, "the statement's cursor is wrong").
+			WithParam("cursor").WithCause(cause)
 	}
 	return fault.New(fault.Unavailable, channel.CodeChannelFailed, "the bank could not do this now").WithCause(cause)
 }

@@ -60,5 +60,6 @@ func parseNotice(body []byte, capabilities channel.Capabilities) (channel.Notice
 }
 
 func badNotice(err error) error {
-	return fault.New(fault.Invalid, channel.CodeBadNotice, "the notice is not signed by the bank, or not readable").WithCause(err)
+	return fault.New(fault.Invalid, channel.CodeBadNotice,
+		"the notice is not signed by the bank, or not readable").WithCause(err)
 }

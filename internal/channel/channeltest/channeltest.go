@@ -63,13 +63,19 @@ type Bench struct {
 	Total func(t *testing.T) int64
 }
 
+// suite is one case at its bench.
+type suite struct {
+	t     *testing.T
+	bench *Bench
+}
+
 // patience is how long the suite waits for something that must come. It bounds a failing test only.
 const patience = time.Minute
 
 // Run runs the suite. The factory is called once for each test.
 func Run(t *testing.T, factory func(t *testing.T) *Bench) {
 	t.Helper()
-	cases := map[string]func(t *testing.T, b *Bench){
+	cases := map[string]func(s *suite){
 		"Capabilities":           capabilities,
 		"Bind":                   bind,
 		"Bind/Errors":            bindErrors,
@@ -112,7 +118,7 @@ func Run(t *testing.T, factory func(t *testing.T) *Bench) {
 			t.Parallel()
 			b := factory(t)
 			before := b.Total(t)
-			run(t, b)
+			run(&suite{t: t, bench: b})
 			if after := b.Total(t); after != before {
 				t.Errorf("all balances together were %d and are %d", before, after)
 			}
@@ -176,7 +182,9 @@ func (b *Bench) succeeded(t *testing.T, reference id.Attempt, result channel.Res
 }
 
 // declined fails unless the result is a decline with code, with nothing booked.
-func (b *Bench) declined(t *testing.T, reference id.Attempt, code channel.DeclineCode, result channel.Result, err error) {
+func (b *Bench) declined(
+	t *testing.T, reference id.Attempt, code channel.DeclineCode, result channel.Result, err error,
+) {
 	t.Helper()
 	if err != nil || result.Outcome != channel.OutcomeDeclined || result.DeclineCode != code {
 		t.Fatalf("got %+v, %v; want declined %s", result, err, code)
@@ -231,7 +239,8 @@ func (b *Bench) nextNotice(t *testing.T, kind channel.Kind, order channel.Order)
 	if err != nil {
 		t.Fatalf("read notice: %v", err)
 	}
-	if got.ID == "" || got.Reference != order.Reference || got.Kind != kind || got.Amount != order.Amount || got.SignedAt.IsZero() {
+	about := got.Reference == order.Reference && got.Kind == kind && got.Amount == order.Amount
+	if !about || got.ID == "" || got.SignedAt.IsZero() {
 		t.Fatalf("the notice is %+v, want one about %+v", got, order)
 	}
 	return got

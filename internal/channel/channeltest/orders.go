@@ -3,14 +3,14 @@ package channeltest
 import (
 	"context"
 	"sync"
-	"testing"
 
 	"github.com/feiqian/feiqian/internal/channel"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/money"
 )
 
-func capabilities(t *testing.T, b *Bench) {
+func capabilities(s *suite) {
+	t, b := s.t, s.bench
 	c := b.Channel.Capabilities()
 	if c.Name == "" || c.Title == "" || c.Timeout <= 0 || c.NotFoundGrace <= c.Timeout {
 		t.Errorf("name, title, time-out and a longer grace are needed: %+v", c)
@@ -30,7 +30,8 @@ func capabilities(t *testing.T, b *Bench) {
 	}
 }
 
-func bind(t *testing.T, b *Bench) {
+func bind(s *suite) {
+	t, b := s.t, s.bench
 	first, err := b.Channel.Bind(t.Context(), b.Account)
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +45,8 @@ func bind(t *testing.T, b *Bench) {
 	}
 }
 
-func bindErrors(t *testing.T, b *Bench) {
+func bindErrors(s *suite) {
+	t, b := s.t, s.bench
 	for code, request := range map[string]channel.BindRequest{
 		"channel.account_not_found": b.Unknown,
 		"channel.name_mismatch":     b.WrongName,
@@ -57,7 +59,8 @@ func bindErrors(t *testing.T, b *Bench) {
 	}
 }
 
-func payIn(t *testing.T, b *Bench) {
+func payIn(s *suite) {
+	t, b := s.t, s.bench
 	order := b.order(t, b.Amount)
 	result, err := b.Channel.PayIn(t.Context(), order)
 	b.succeeded(t, order.Reference, result, err)
@@ -66,7 +69,8 @@ func payIn(t *testing.T, b *Bench) {
 	}
 }
 
-func payOut(t *testing.T, b *Bench) {
+func payOut(s *suite) {
+	t, b := s.t, s.bench
 	b.paidIn(t, b.times(2))
 	order := b.order(t, b.Amount)
 	result, err := b.Channel.PayOut(t.Context(), order)
@@ -76,14 +80,16 @@ func payOut(t *testing.T, b *Bench) {
 	}
 }
 
-func payOutReserveTooLow(t *testing.T, b *Bench) {
+func payOutReserveTooLow(s *suite) {
+	t, b := s.t, s.bench
 	b.paidIn(t, b.Amount)
 	order := b.order(t, b.times(2))
 	result, err := b.Channel.PayOut(t.Context(), order)
 	b.declined(t, order.Reference, channel.DeclineInsufficientFunds, result, err)
 }
 
-func declined(t *testing.T, b *Bench) {
+func declined(s *suite) {
+	t, b := s.t, s.bench
 	b.paidIn(t, b.times(10))
 	for code, amount := range b.Declines {
 		in, out := b.order(t, amount), b.order(t, amount)
@@ -96,14 +102,16 @@ func declined(t *testing.T, b *Bench) {
 	}
 }
 
-func unknownAccount(t *testing.T, b *Bench) {
+func unknownAccount(s *suite) {
+	t, b := s.t, s.bench
 	order := channel.Order{Reference: b.reference(), AccountToken: "acc_of_nobody", Amount: b.Amount}
 	result, err := b.Channel.PayIn(t.Context(), order)
 	b.declined(t, order.Reference, channel.DeclineAccountNotFound, result, err)
 }
 
 // An order that no channel could take is refused before it is sent, as an error and not a decline.
-func invalid(t *testing.T, b *Bench) {
+func invalid(s *suite) {
+	t, b := s.t, s.bench
 	good := b.order(t, b.Amount)
 	terms, _ := b.Channel.Capabilities().TermsFor(b.Amount.Currency)
 	for name, change := range map[string]func(o *channel.Order){
@@ -124,7 +132,8 @@ func invalid(t *testing.T, b *Bench) {
 	}
 }
 
-func repeat(t *testing.T, b *Bench) {
+func repeat(s *suite) {
+	t, b := s.t, s.bench
 	order := b.order(t, b.Amount)
 	first, err := b.Channel.PayIn(t.Context(), order)
 	b.succeeded(t, order.Reference, first, err)
@@ -137,7 +146,8 @@ func repeat(t *testing.T, b *Bench) {
 	}
 }
 
-func repeatDeclined(t *testing.T, b *Bench) {
+func repeatDeclined(s *suite) {
+	t, b := s.t, s.bench
 	for code, amount := range b.Declines {
 		order := b.order(t, amount)
 		for range 2 {
@@ -148,7 +158,8 @@ func repeatDeclined(t *testing.T, b *Bench) {
 }
 
 // Another order under a used reference tells nothing about the first one: unknown, with an error.
-func repeatOther(t *testing.T, b *Bench) {
+func repeatOther(s *suite) {
+	t, b := s.t, s.bench
 	order := b.paidIn(t, b.Amount)
 	other := order
 	other.Amount = b.times(2)
@@ -163,7 +174,8 @@ func repeatOther(t *testing.T, b *Bench) {
 	b.booked(t, order.Reference, 1)
 }
 
-func repeatConcurrent(t *testing.T, b *Bench) {
+func repeatConcurrent(s *suite) {
+	t, b := s.t, s.bench
 	order := b.order(t, b.Amount)
 	results := together(8, func() (channel.Result, error) { return b.Channel.PayIn(t.Context(), order) })
 	for _, r := range results {
@@ -191,13 +203,16 @@ func together(n int, call func() (channel.Result, error)) []outcome {
 	return outcomes
 }
 
-func (b *Bench) refund(ctx context.Context, original channel.Order, amount money.Amount) (channel.RefundOrder, channel.Result, error) {
+func (b *Bench) refund(
+	ctx context.Context, original channel.Order, amount money.Amount,
+) (channel.RefundOrder, channel.Result, error) {
 	order := channel.RefundOrder{Reference: b.reference(), Original: original.Reference, Amount: amount}
 	result, err := b.Channel.Refund(ctx, order)
 	return order, result, err
 }
 
-func refund(t *testing.T, b *Bench) {
+func refund(s *suite) {
+	t, b := s.t, s.bench
 	original := b.paidIn(t, b.times(3))
 	part, result, err := b.refund(t.Context(), original, b.times(2))
 	b.succeeded(t, part.Reference, result, err)
@@ -213,7 +228,8 @@ func refund(t *testing.T, b *Bench) {
 	b.booked(t, rest.Reference, 1)
 }
 
-func refundNoOriginal(t *testing.T, b *Bench) {
+func refundNoOriginal(s *suite) {
+	t, b := s.t, s.bench
 	b.paidIn(t, b.times(3))
 	order, result, err := b.refund(t.Context(), channel.Order{Reference: b.reference()}, b.Amount)
 	b.declined(t, order.Reference, channel.DeclineOriginalNotFound, result, err)
@@ -226,7 +242,8 @@ func refundNoOriginal(t *testing.T, b *Bench) {
 }
 
 // Of five refunds of two fifths each, sent at once, two fit.
-func refundConcurrent(t *testing.T, b *Bench) {
+func refundConcurrent(s *suite) {
+	t, b := s.t, s.bench
 	original := b.paidIn(t, b.times(5))
 	b.paidIn(t, b.times(10)) // so that the reserve alone would not stop them
 	fit := 0
@@ -246,7 +263,8 @@ func refundConcurrent(t *testing.T, b *Bench) {
 	}
 }
 
-func queryNotFound(t *testing.T, b *Bench) {
+func queryNotFound(s *suite) {
+	t, b := s.t, s.bench
 	result, err := b.query(t, channel.KindPayIn, b.order(t, b.Amount))
 	if err != nil || result.Outcome != channel.OutcomeNotFound {
 		t.Errorf("got %+v, %v", result, err)
@@ -254,7 +272,8 @@ func queryNotFound(t *testing.T, b *Bench) {
 }
 
 // An answer about another amount or kind than we sent is not believed.
-func queryMismatch(t *testing.T, b *Bench) {
+func queryMismatch(s *suite) {
+	t, b := s.t, s.bench
 	order := b.paidIn(t, b.Amount)
 	other := order
 	other.Amount = b.times(2)

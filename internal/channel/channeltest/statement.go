@@ -40,7 +40,9 @@ func (b *Bench) movements(t *testing.T) []moved {
 }
 
 // follow reads pages of two lines until there are no more, and checks that balances chain.
-func (b *Bench) follow(t *testing.T, request channel.StatementRequest) ([]channel.StatementLine, channel.StatementPage) {
+func (b *Bench) follow(
+	t *testing.T, request channel.StatementRequest,
+) ([]channel.StatementLine, channel.StatementPage) {
 	t.Helper()
 	request.Currency, request.Limit = b.Amount.Currency, 2
 	var (
@@ -95,7 +97,8 @@ func same(t *testing.T, lines []channel.StatementLine, want []moved) {
 	}
 }
 
-func statement(t *testing.T, b *Bench) {
+func statement(s *suite) {
+	t, b := s.t, s.bench
 	want := b.movements(t)
 	lines, last := b.follow(t, channel.StatementRequest{})
 	same(t, lines, want)
@@ -112,7 +115,8 @@ func statement(t *testing.T, b *Bench) {
 	same(t, lines, []moved{{next.Reference, channel.KindPayIn, channel.SideCredit, next.Amount}})
 }
 
-func statementEmpty(t *testing.T, b *Bench) {
+func statementEmpty(s *suite) {
+	t, b := s.t, s.bench
 	lines, page := b.follow(t, channel.StatementRequest{})
 	same(t, lines, nil)
 	if zero := money.Zero(b.Amount.Currency); page.Opening != zero || page.Closing != zero {
@@ -121,7 +125,8 @@ func statementEmpty(t *testing.T, b *Bench) {
 }
 
 // From is in the period, Until is not.
-func statementPeriod(t *testing.T, b *Bench) {
+func statementPeriod(s *suite) {
+	t, b := s.t, s.bench
 	want := b.movements(t)
 	all, _ := b.follow(t, channel.StatementRequest{})
 	from, until := all[1].BookedAt, all[4].BookedAt
@@ -136,8 +141,10 @@ func statementPeriod(t *testing.T, b *Bench) {
 	}
 }
 
-func statementBadCursor(t *testing.T, b *Bench) {
-	_, err := b.Channel.Statement(t.Context(), channel.StatementRequest{Currency: b.Amount.Currency, Cursor: "not one of yours"})
+func statementBadCursor(s *suite) {
+	t, b := s.t, s.bench
+	request := channel.StatementRequest{Currency: b.Amount.Currency, Cursor: "not one of yours"}
+	_, err := b.Channel.Statement(t.Context(), request)
 	if fault.CodeOf(err) != channel.CodeBadCursor {
 		t.Errorf("got %v", err)
 	}

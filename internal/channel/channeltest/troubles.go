@@ -20,8 +20,9 @@ func unknown(t *testing.T, result channel.Result, err error) {
 }
 
 // unknownBooked: no trustworthy answer, though it is booked. The query and the same order again tell.
-func unknownBooked(trouble Trouble) func(t *testing.T, b *Bench) {
-	return func(t *testing.T, b *Bench) {
+func unknownBooked(trouble Trouble) func(s *suite) {
+	return func(s *suite) {
+		t, b := s.t, s.bench
 		order := b.order(t, b.trouble(t, trouble))
 		result, err := b.Channel.PayIn(t.Context(), order)
 		unknown(t, result, err)
@@ -35,7 +36,8 @@ func unknownBooked(trouble Trouble) func(t *testing.T, b *Bench) {
 	}
 }
 
-func unknownLost(t *testing.T, b *Bench) {
+func unknownLost(s *suite) {
+	t, b := s.t, s.bench
 	order := b.order(t, b.trouble(t, TroubleLostNoAnswer))
 	result, err := b.Channel.PayIn(t.Context(), order)
 	unknown(t, result, err)
@@ -47,7 +49,8 @@ func unknownLost(t *testing.T, b *Bench) {
 }
 
 // unknownHeld gives up waiting once the order is booked for certain, since its notice is here.
-func unknownHeld(t *testing.T, b *Bench) {
+func unknownHeld(s *suite) {
+	t, b := s.t, s.bench
 	order := b.order(t, b.trouble(t, TroubleHeld))
 	ctx, leave := context.WithCancel(t.Context())
 	defer leave()
@@ -65,7 +68,8 @@ func unknownHeld(t *testing.T, b *Bench) {
 }
 
 // unknownNoTime: an order that certainly never left is still not declined.
-func unknownNoTime(t *testing.T, b *Bench) {
+func unknownNoTime(s *suite) {
+	t, b := s.t, s.bench
 	order := b.order(t, b.Amount)
 	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
@@ -80,8 +84,9 @@ func unknownNoTime(t *testing.T, b *Bench) {
 	}
 }
 
-func pending(trouble Trouble, want channel.Outcome) func(t *testing.T, b *Bench) {
-	return func(t *testing.T, b *Bench) {
+func pending(trouble Trouble, want channel.Outcome) func(s *suite) {
+	return func(s *suite) {
+		t, b := s.t, s.bench
 		order := b.order(t, b.trouble(t, trouble))
 		result, err := b.Channel.PayIn(t.Context(), order)
 		if err != nil || result.Outcome != channel.OutcomePending || !result.BookedAt.IsZero() {
@@ -103,7 +108,8 @@ func pending(trouble Trouble, want channel.Outcome) func(t *testing.T, b *Bench)
 	}
 }
 
-func notice(t *testing.T, b *Bench) {
+func notice(s *suite) {
+	t, b := s.t, s.bench
 	b.reader(t)
 	order := b.paidIn(t, b.times(3))
 	if told := b.nextNotice(t, channel.KindPayIn, order); told.Result.Outcome != channel.OutcomeSucceeded {
@@ -123,7 +129,8 @@ func notice(t *testing.T, b *Bench) {
 	}
 }
 
-func noticeThrice(t *testing.T, b *Bench) {
+func noticeThrice(s *suite) {
+	t, b := s.t, s.bench
 	order := b.paidIn(t, b.trouble(t, TroubleNoticeThrice))
 	state, first := channel.AttemptSucceeded, channel.Notice{}
 	for i := range 3 {
@@ -142,7 +149,8 @@ func noticeThrice(t *testing.T, b *Bench) {
 	b.booked(t, order.Reference, 1)
 }
 
-func noticeLate(t *testing.T, b *Bench) {
+func noticeLate(s *suite) {
+	t, b := s.t, s.bench
 	order := b.order(t, b.trouble(t, TroubleNoticeLate))
 	result, err := b.Channel.PayIn(t.Context(), order)
 	unknown(t, result, err)
@@ -153,9 +161,10 @@ func noticeLate(t *testing.T, b *Bench) {
 }
 
 // A contradicting notice is genuine, and changes nothing: the table of moves refuses it.
-func noticeContradicts(t *testing.T, b *Bench) {
+func noticeContradicts(s *suite) {
+	t, b := s.t, s.bench
 	order := b.paidIn(t, b.trouble(t, TroubleNoticeContradicts))
-	told := map[channel.Outcome]channel.Notice{}
+	told := make(map[channel.Outcome]channel.Notice)
 	for range 2 {
 		n := b.nextNotice(t, channel.KindPayIn, order)
 		told[n.Result.Outcome] = n
@@ -173,7 +182,8 @@ func noticeContradicts(t *testing.T, b *Bench) {
 }
 
 // noticeRefused changes every part of a genuine callback, and then only the time.
-func noticeRefused(t *testing.T, b *Bench) {
+func noticeRefused(s *suite) {
+	t, b := s.t, s.bench
 	reader := b.reader(t)
 	b.paidIn(t, b.Amount)
 	genuine := b.callback(t)

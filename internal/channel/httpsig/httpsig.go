@@ -201,7 +201,8 @@ func checkParameters(p *httpsfv.Params, keyID string, now time.Time) (Signature,
 	}
 	at := time.Unix(created, 0).UTC()
 	if age := now.Sub(at); age > Window || age < -Window {
-		return Signature{}, fmt.Errorf("the signature was created at %s, now is %s", at.Format(time.RFC3339), now.Format(time.RFC3339))
+		return Signature{}, fmt.Errorf("the signature was created at %s, now is %s",
+			at.Format(time.RFC3339), now.Format(time.RFC3339))
 	}
 	if _, present := p.Get(paramExpires); present {
 		if expires, ok := integer(p, paramExpires); !ok || now.Unix() >= expires {

@@ -12,9 +12,10 @@ import (
 
 // The key of RFC 9421 appendix B.1.4 (published for tests) and the signature of appendix B.2.6.
 const (
-	vectorSeed      = "n4Ni-HpISpVObnQMW0wOhCKROaIKqKtW_2ZYb2p9KcU"
-	vectorPublic    = "JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs"
-	vectorInput     = `sig-b26=("date" "@method" "@path" "@authority" "content-type" "content-length");created=1618884473;keyid="test-key-ed25519"`
+	vectorSeed   = "n4Ni-HpISpVObnQMW0wOhCKROaIKqKtW_2ZYb2p9KcU"
+	vectorPublic = "JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs"
+	vectorParams = `("date" "@method" "@path" "@authority" "content-type" "content-length")` +
+		`;created=1618884473;keyid="test-key-ed25519"`
 	vectorSignature = "wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw=="
 	vectorBase      = `"date": Tue, 20 Apr 2021 02:07:55 GMT
 "@method": POST
@@ -22,7 +23,7 @@ const (
 "@authority": example.com
 "content-type": application/json
 "content-length": 18
-"@signature-params": ("date" "@method" "@path" "@authority" "content-type" "content-length");created=1618884473;keyid="test-key-ed25519"`
+"@signature-params": ` + vectorParams
 )
 
 // vectorRequest is test-request of RFC 9421 appendix B.2, as signed in B.2.6.
@@ -33,7 +34,7 @@ func vectorRequest() Message {
 			"Date":            {"Tue, 20 Apr 2021 02:07:55 GMT"},
 			"Content-Type":    {"application/json"},
 			"Content-Length":  {"18"},
-			"Signature-Input": {vectorInput},
+			"Signature-Input": {"sig-b26=" + vectorParams},
 			"Signature":       {"sig-b26=:" + vectorSignature + ":"},
 		},
 		Body: []byte(`{"hello": "world"}`),

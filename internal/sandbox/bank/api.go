@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 
-	"github.com/feiqian/feiqian/internal/channel"
 	"github.com/feiqian/feiqian/internal/channel/httpsig"
 )
 
@@ -64,12 +63,13 @@ func (s *Server) signed(handle func(context.Context, call) (answer, error)) http
 		if before := s.takeFault(faultDropBefore); before || !s.latency(r.Context()) {
 			panic(http.ErrAbortHandler) // net/http drops the connection without an answer
 		}
-		result := answer{http.StatusUnauthorized, problem{Code: "bad_signature", Message: "the request is not signed by you"}, ""}
+		result := refused(http.StatusUnauthorized, "bad_signature", "the request is not signed by you")
 		if err := s.authenticate(request); err == nil {
 			result, err = handle(context.WithoutCancel(r.Context()), call{r, body})
 			if err != nil {
-				s.log.ErrorContext(r.Context(), "the sandbox bank failed", slog.String("path", r.URL.Path), slog.Any("error", err))
-				result = answer{http.StatusInternalServerError, problem{Code: "internal", Message: "the bank failed"}, ""}
+				s.log.ErrorContext(r.Context(), "the sandbox bank failed",
+					slog.String("path", r.URL.Path), slog.Any("error", err))
+				result = refused(http.StatusInternalServerError, "internal", "the bank failed")
 			}
 		}
 		s.respond(w, r, request, result)
@@ -109,12 +109,13 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, request httpsig
 		s.wait(r.Context(), s.timing.Hold)
 		panic(http.ErrAbortHandler)
 	case EffectBookedError:
-		result.status, result.value = http.StatusInternalServerError, problem{Code: "internal", Message: "the bank failed"}
+		result = refused(http.StatusInternalServerError, "internal", "the bank failed")
 	case EffectBadSignature:
 		if wrong, err := httpsig.GenerateKey(key.ID); err == nil {
 			key = wrong
 		}
-	case EffectNone, EffectDecline, EffectPendingSuccess, EffectPendingDecline, EffectNoticeThrice, EffectNoticeContradicts:
+	case EffectNone, EffectDecline, EffectPendingSuccess, EffectPendingDecline,
+		EffectNoticeThrice, EffectNoticeContradicts:
 	}
 	if s.takeFault(faultDropAfter) {
 		panic(http.ErrAbortHandler)
@@ -136,7 +137,7 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, request httpsig
 func (s *Server) order(kind string) func(context.Context, call) (answer, error) {
 	return func(ctx context.Context, c call) (answer, error) {
 		request := orderRequest{kind: kind}
-		if err := decodeStrict(c.body, &request); err != nil {
+		if !decodeStrict(c.body, &request) {
 			return refused(http.StatusBadRequest, "unreadable", "the body is not an order"), nil
 		}
 		if fault := request.fault(); fault != "" {
@@ -167,7 +168,8 @@ func (s *Server) invalidOrder(ctx context.Context, reference, message string) (a
 	}
 	return answer{
 		http.StatusUnprocessableEntity,
-		problem{Code: "invalid_order", Message: message, Reference: reference, Booked: new(bool)}, "",
+		problem{Code: "invalid_order", Message: message, Reference: reference, Booked: new(bool)},
+		"",
 	}, nil
 }
 
@@ -181,7 +183,8 @@ func (s *Server) query(ctx context.Context, c call) (answer, error) {
 	case known == nil:
 		return answer{
 			http.StatusNotFound,
-			problem{Code: "not_found", Message: "no order has this reference", Reference: reference, Booked: new(bool)}, "",
+			problem{Code: "not_found", Message: "no order has this reference", Reference: reference, Booked: new(bool)},
+			"",
 		}, nil
 	}
 	return answer{http.StatusOK, known.answer(), ""}, nil
@@ -190,7 +193,7 @@ func (s *Server) query(ctx context.Context, c call) (answer, error) {
 // bind exchanges a number and its holder's name for a token.
 func (s *Server) bind(ctx context.Context, c call) (answer, error) {
 	var request bindRequest
-	if err := decodeStrict(c.body, &request); err != nil {
+	if !decodeStrict(c.body, &request) {
 		return refused(http.StatusBadRequest, "unreadable", "the body is not a binding"), nil
 	}
 	a, token, err := s.customer(ctx, request.Number)
@@ -198,14 +201,14 @@ func (s *Server) bind(ctx context.Context, c call) (answer, error) {
 	case err != nil:
 		return answer{}, err
 	case token == "":
-		return refused(http.StatusUnprocessableEntity, string(channel.DeclineAccountNotFound), "no such account"), nil
+		return refused(http.StatusUnprocessableEntity, declineAccountNotFound, "no such account"), nil
 	case a.holderName != plainName(request.HolderName):
-		return refused(http.StatusUnprocessableEntity, string(channel.DeclineNameMismatch), "the name is another one"), nil
+		return refused(http.StatusUnprocessableEntity, declineNameMismatch, "the name is another one"), nil
 	case a.closed:
-		return refused(http.StatusUnprocessableEntity, string(channel.DeclineAccountClosed), "the account is closed"), nil
+		return refused(http.StatusUnprocessableEntity, declineAccountClosed, "the account is closed"), nil
 	}
 	return answer{http.StatusOK, bindAnswer{
-		Token: token, MaskedNumber: channel.MaskNumber(a.number), BankName: Name, Currency: a.currency,
+		Token: token, MaskedNumber: masked(a.number), BankName: Name, Currency: a.currency,
 	}, ""}, nil
 }
 
@@ -217,15 +220,13 @@ func refused(status int, code, message string) answer {
 	return answer{status, problem{Code: code, Message: message}, ""}
 }
 
-// decodeStrict reads one JSON value without unknown members.
-func decodeStrict(body []byte, into any) error {
+// decodeStrict reads one JSON value without unknown members, and reports whether it is one.
+func decodeStrict(body []byte, into any) bool {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
-		return err
+		return false
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one value")
-	}
-	return nil
+	_, err := decoder.Token()
+	return errors.Is(err, io.EOF)
 }

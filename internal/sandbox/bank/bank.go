@@ -132,8 +132,7 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	}
 	s := newServer(config)
 	if err := s.open(ctx, config); err != nil {
-		s.release()
-		return nil, fmt.Errorf("start the sandbox bank: %w", err)
+		return nil, fmt.Errorf("start the sandbox bank: %w", errors.Join(err, s.release()))
 	}
 	s.server = &http.Server{
 		Handler:           s.routes(),

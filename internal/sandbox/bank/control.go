@@ -181,10 +181,7 @@ func (s *Server) controlFailed(w http.ResponseWriter, r *http.Request, err error
 
 func readControl(w http.ResponseWriter, r *http.Request, into any) bool {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyMax))
-	if err == nil {
-		err = decodeStrict(body, into)
-	}
-	if err != nil {
+	if err != nil || !decodeStrict(body, into) {
 		writeJSON(w, http.StatusBadRequest, problem{Code: "unreadable", Message: "the body is not what this path takes"})
 		return false
 	}

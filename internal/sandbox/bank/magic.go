@@ -1,7 +1,6 @@
 package bank
 
 import (
-	"github.com/feiqian/feiqian/internal/channel"
 	"github.com/feiqian/feiqian/internal/money"
 )
 
@@ -39,11 +38,11 @@ const (
 // whose amount in minor units leaves Remainder when divided by MagicModulus. Example is the smallest
 // such amount of a currency with two decimals.
 type MagicAmount struct {
-	Remainder   int64               `json:"remainder"`
-	Example     string              `json:"example"`
-	Effect      Effect              `json:"effect"`
-	DeclineCode channel.DeclineCode `json:"decline_code,omitempty"`
-	Description string              `json:"description"`
+	Remainder   int64  `json:"remainder"`
+	Example     string `json:"example"`
+	Effect      Effect `json:"effect"`
+	DeclineCode string `json:"decline_code,omitempty"`
+	Description string `json:"description"`
 }
 
 // MagicModulus divides an amount in minor units to find its line in MagicAmounts.
@@ -71,18 +70,18 @@ const MagicModulus = 10_000
 // What happens to the answer happens once: the same reference sent again gets the stored result.
 // Only 90.13 is lost every time.
 func MagicAmounts() []MagicAmount {
-	decline := func(remainder int64, example string, code channel.DeclineCode) MagicAmount {
-		return MagicAmount{remainder, example, EffectDecline, code, "declined: " + string(code)}
+	decline := func(remainder int64, example string, code string) MagicAmount {
+		return MagicAmount{remainder, example, EffectDecline, code, "declined: " + code}
 	}
 	other := func(remainder int64, example string, effect Effect, description string) MagicAmount {
 		return MagicAmount{remainder, example, effect, "", description}
 	}
 	return []MagicAmount{
-		decline(9001, "90.01", channel.DeclineInsufficientFunds),
-		decline(9002, "90.02", channel.DeclineDoNotHonor),
-		decline(9003, "90.03", channel.DeclineAccountClosed),
-		decline(9004, "90.04", channel.DeclineLimitExceeded),
-		decline(9005, "90.05", channel.DeclineSuspectedFraud),
+		decline(9001, "90.01", declineInsufficientFunds),
+		decline(9002, "90.02", declineDoNotHonor),
+		decline(9003, "90.03", declineAccountClosed),
+		decline(9004, "90.04", declineLimitExceeded),
+		decline(9005, "90.05", declineSuspectedFraud),
 		other(9011, "90.11", EffectSlow, "succeeds, the answer comes late"),
 		other(9012, "90.12", EffectBookedNoAnswer, "booked, but no answer: the connection is held, then dropped"),
 		other(9013, "90.13", EffectLostNoAnswer, "not booked, and no answer"),

@@ -18,6 +18,20 @@ const (
 	statusPending   = "pending"
 )
 
+// Why the bank declines. The names are those of internal/channel, which the bank does not know.
+const (
+	declineInsufficientFunds     = "insufficient_funds"
+	declineDoNotHonor            = "do_not_honor"
+	declineAccountClosed         = "account_closed"
+	declineLimitExceeded         = "limit_exceeded"
+	declineSuspectedFraud        = "suspected_fraud"
+	declineAccountNotFound       = "account_not_found"
+	declineNameMismatch          = "name_mismatch"
+	declineCurrencyMismatch      = "currency_mismatch"
+	declineOriginalNotFound      = "original_not_found"
+	declineRefundExceedsOriginal = "refund_exceeds_original"
+)
+
 // orderRequest is an order as it comes in. A refund names the original instead of an account.
 type orderRequest struct {
 	Reference         string `json:"reference"`
@@ -54,7 +68,7 @@ func (o orderRequest) fault() string {
 
 // fingerprint tells two orders under one reference apart.
 func (o orderRequest) fingerprint() string {
-	return strings.Join([]string{o.kind, o.AccountToken, o.OriginalReference, o.Amount.String()}, "\n")
+	return strings.Join([]string{o.kind, o.AccountToken, o.OriginalReference, o.String()}, "\n")
 }
 
 func validReference(reference string) bool {

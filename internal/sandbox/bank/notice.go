@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/feiqian/feiqian/internal/channel"
 	"github.com/feiqian/feiqian/internal/channel/httpsig"
 	"github.com/feiqian/feiqian/internal/clock"
 )
@@ -57,7 +56,7 @@ func (s *Server) announce(ctx context.Context, tx *sql.Tx, o order, effect Effec
 	case EffectNoticeContradicts:
 		lie := n
 		lie.id, lie.dueAt = "ntc_"+rand.Text(), clock.Micros(now.Add(s.timing.Contradiction))
-		lie.order.decline(channel.DeclineDoNotHonor)
+		lie.order.decline(declineDoNotHonor)
 		if err := insertNotice(ctx, tx, lie); err != nil {
 			return err
 		}
@@ -168,7 +167,8 @@ func (s *Server) dueNotices(ctx context.Context) ([]notice, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT n.id, n.notice_id, n.tries, n.status, n.decline_code, o.reference, o.kind,
 		o.amount_minor, o.currency, o.bank_reference, o.booked_at
 		FROM notices n JOIN orders o ON o.reference = n.reference
-		WHERE n.state = 'due' AND n.due_at <= $1 ORDER BY n.due_at, n.id LIMIT $2`, clock.Micros(s.clock.Now()), noticesAtOnce)
+		WHERE n.state = 'due' AND n.due_at <= $1 ORDER BY n.due_at, n.id LIMIT $2`,
+		clock.Micros(s.clock.Now()), noticesAtOnce)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/feiqian/feiqian/internal/channel"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/money"
 )
@@ -20,7 +19,7 @@ type order struct {
 }
 
 // answer returns what the bank says about the order.
-func (o order) answer() orderAnswer {
+func (o *order) answer() orderAnswer {
 	return orderAnswer{
 		Reference: o.reference, Kind: o.kind, Amount: o.amount, Status: o.status, DeclineCode: o.declineCode,
 		BankReference: o.bankReference, BookedAt: clock.FromMicros(o.bookedAt), Message: o.message,
@@ -28,8 +27,8 @@ func (o order) answer() orderAnswer {
 }
 
 // decline makes the order declined.
-func (o *order) decline(code channel.DeclineCode) {
-	o.status, o.declineCode, o.message = statusDeclined, string(code), "declined by the bank"
+func (o *order) decline(code string) {
+	o.status, o.declineCode, o.message = statusDeclined, code, "declined by the bank"
 	o.bookedAt, o.settlesAt = 0, 0
 }
 
@@ -116,7 +115,7 @@ func (o *order) book(ctx context.Context, tx *sql.Tx, now time.Time) error {
 	}
 	err := book(ctx, tx, m, now)
 	if errors.Is(err, errTooLow) {
-		o.decline(channel.DeclineInsufficientFunds)
+		o.decline(declineInsufficientFunds)
 		return nil
 	}
 	o.status, o.message, o.settlesAt, o.bookedAt = statusSucceeded, "booked", 0, clock.Micros(now)
@@ -124,7 +123,7 @@ func (o *order) book(ctx context.Context, tx *sql.Tx, now time.Time) error {
 }
 
 // orderAccount finds the customer's account of an order; the code says why there is none to use.
-func orderAccount(ctx context.Context, tx *sql.Tx, request orderRequest) (string, channel.DeclineCode, error) {
+func orderAccount(ctx context.Context, tx *sql.Tx, request orderRequest) (string, string, error) {
 	if request.kind == kindRefund {
 		return refundAccount(ctx, tx, request)
 	}
@@ -133,27 +132,27 @@ func orderAccount(ctx context.Context, tx *sql.Tx, request orderRequest) (string
 	case err != nil:
 		return "", "", err
 	case !found || a.kind != kindCustomer:
-		return "", channel.DeclineAccountNotFound, nil
+		return "", declineAccountNotFound, nil
 	case a.closed:
-		return a.number, channel.DeclineAccountClosed, nil
+		return a.number, declineAccountClosed, nil
 	case a.currency != request.Currency:
-		return a.number, channel.DeclineCurrencyMismatch, nil
+		return a.number, declineCurrencyMismatch, nil
 	}
 	return a.number, "", nil
 }
 
 // refundAccount returns the account of the pay-in to be refunded. Refunds that are booked or may yet
 // be never exceed the pay-in together.
-func refundAccount(ctx context.Context, tx *sql.Tx, request orderRequest) (string, channel.DeclineCode, error) {
+func refundAccount(ctx context.Context, tx *sql.Tx, request orderRequest) (string, string, error) {
 	original, found, err := findOrder(ctx, tx, request.OriginalReference)
 	if err != nil {
 		return "", "", err
 	}
 	if !found || original.kind != kindPayIn || original.status != statusSucceeded {
-		return "", channel.DeclineOriginalNotFound, nil
+		return "", declineOriginalNotFound, nil
 	}
 	if original.amount.Currency != request.Currency {
-		return original.account, channel.DeclineCurrencyMismatch, nil
+		return original.account, declineCurrencyMismatch, nil
 	}
 	var refunded int64
 	err = tx.QueryRowContext(ctx, `SELECT coalesce(sum(amount_minor), 0) FROM orders
@@ -163,7 +162,7 @@ func refundAccount(ctx context.Context, tx *sql.Tx, request orderRequest) (strin
 		return "", "", err
 	}
 	if request.Minor > original.amount.Minor-refunded {
-		return original.account, channel.DeclineRefundExceedsOriginal, nil
+		return original.account, declineRefundExceedsOriginal, nil
 	}
 	return original.account, "", nil
 }
@@ -183,7 +182,7 @@ func (s *Server) settle(ctx context.Context) error {
 				return err
 			}
 			if o.settlesAs == statusDeclined {
-				o.decline(channel.DeclineDoNotHonor)
+				o.decline(declineDoNotHonor)
 			} else if err := o.book(ctx, tx, now); err != nil {
 				return err
 			}

@@ -23,6 +23,9 @@ const (
 // plainName takes case and repeated spaces out of a holder's name, so that names compare.
 func plainName(name string) string { return strings.ToUpper(strings.Join(strings.Fields(name), " ")) }
 
+// masked returns a number's last four digits behind stars.
+func masked(number string) string { return "****" + number[max(0, len(number)-4):] }
+
 // lookUp returns the order with reference, nil if there is none.
 func (s *Server) lookUp(ctx context.Context, reference string) (*order, error) {
 	var known *order
@@ -43,7 +46,8 @@ func (s *Server) customer(ctx context.Context, number string) (account, string, 
 		token string
 	)
 	err := s.db.QueryRowContext(ctx, `SELECT number, kind, holder_name, currency, closed, token FROM accounts
-		WHERE number = $1 AND kind = 'customer'`, number).Scan(&a.number, &a.kind, &a.holderName, &a.currency, &a.closed, &token)
+		WHERE number = $1 AND kind = 'customer'`, number).Scan(
+		&a.number, &a.kind, &a.holderName, &a.currency, &a.closed, &token)
 	if errors.Is(err, sql.ErrNoRows) {
 		return account{}, "", nil
 	}
@@ -52,13 +56,13 @@ func (s *Server) customer(ctx context.Context, number string) (account, string, 
 
 // balance tells the reserve account's balance.
 func (s *Server) balance(ctx context.Context, c call) (answer, error) {
-	currency, err := money.ParseCurrency(c.request.URL.Query().Get("currency"))
-	if err != nil {
-		return refused(http.StatusBadRequest, "invalid_query", "currency is unknown"), nil
+	p, wrong := parsePeriod(c.request.URL.Query())
+	if wrong != "" {
+		return refused(http.StatusBadRequest, wrong, "currency is unknown"), nil
 	}
-	total := money.Zero(currency)
-	err = s.db.QueryRowContext(ctx, `SELECT coalesce(sum(balance_minor), 0) FROM accounts WHERE number = $1`,
-		reserveNumber(currency)).Scan(&total.Minor)
+	total := money.Zero(p.currency)
+	err := s.db.QueryRowContext(ctx, `SELECT coalesce(sum(balance_minor), 0) FROM accounts WHERE number = $1`,
+		reserveNumber(p.currency)).Scan(&total.Minor)
 	return answer{http.StatusOK, total, ""}, err
 }
 
@@ -125,7 +129,8 @@ func balanceBefore(ctx context.Context, tx *sql.Tx, p period) (int64, error) {
 		text, bound = `sequence <= $2`, p.after
 	}
 	var balance int64
-	err := tx.QueryRowContext(ctx, `SELECT CASE WHEN debit_account = $1 THEN debit_balance_minor ELSE credit_balance_minor END
+	err := tx.QueryRowContext(ctx, `SELECT
+		CASE WHEN debit_account = $1 THEN debit_balance_minor ELSE credit_balance_minor END
 		FROM movements WHERE (debit_account = $1 OR credit_account = $1) AND `+text+` ORDER BY sequence DESC LIMIT 1`,
 		reserveNumber(p.currency), bound).Scan(&balance)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -167,7 +167,8 @@ func openAccount(ctx context.Context, tx *sql.Tx, seed SeedAccount, now time.Tim
 		if i < len(rows)-1 {
 			text += ` ON CONFLICT (number) DO NOTHING`
 		}
-		if _, err := tx.ExecContext(ctx, text, a.number, a.kind, "acc_"+rand.Text(), a.holderName, string(currency)); err != nil {
+		_, err := tx.ExecContext(ctx, text, a.number, a.kind, "acc_"+rand.Text(), a.holderName, string(currency))
+		if err != nil {
 			return err
 		}
 	}
