@@ -6,6 +6,8 @@
 // entry: every movement has a debit and a credit account, no balance goes below zero but that of the
 // bank's own capital, and all balances together are zero, always. An order is booked once for each
 // reference; the same reference again gets the stored answer, another order under it is refused.
+// A notice goes out for each booking, and when a pending order is decided; not for an order declined
+// at once.
 //
 // Amounts of a certain form choose what goes wrong; see MagicAmounts.
 //
