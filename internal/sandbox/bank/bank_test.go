@@ -313,7 +313,8 @@ func TestSigned_Refused(t *testing.T) {
 		return header
 	}
 	send := func(header http.Header, body string) int {
-		request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL()+"/bank/v1/pay_in", strings.NewReader(body))
+		request, _ := http.NewRequestWithContext(
+			t.Context(), http.MethodPost, s.URL()+"/bank/v1/pay_in", strings.NewReader(body))
 		request.Header = header
 		return s.do(t, request, nil)
 	}
