@@ -21,6 +21,7 @@ type NewMerchant struct {
 	Name          string
 	FeeBps        int64
 	FeeFixedMinor int64
+	AdvanceMinor  int64
 }
 
 // Page asks for a part of a list: at most Limit of it (0 means 20, at most 100), behind Cursor ("" is
@@ -50,9 +51,14 @@ func (p *Parties) CreateMerchant(ctx context.Context, n NewMerchant) (Merchant, 
 		return Merchant{}, fault.New(fault.Invalid, "party.bad_fee", "a fixed fee is 0 or more minor units").
 			WithParam("fee_fixed_minor")
 	}
+	if n.AdvanceMinor < 0 || n.AdvanceMinor > money.MaxMinor {
+		return Merchant{}, fault.New(fault.Invalid, "party.bad_advance", "an advance is 0 or more minor units").
+			WithParam("advance_minor")
+	}
 	now := p.clock.Now()
 	merchant := Merchant{
-		ID: id.New[id.Merchant](now), Name: name, FeeBps: n.FeeBps, FeeFixedMinor: n.FeeFixedMinor, State: StateActive,
+		ID: id.New[id.Merchant](now), Name: name, FeeBps: n.FeeBps, FeeFixedMinor: n.FeeFixedMinor,
+		AdvanceMinor: n.AdvanceMinor, State: StateActive,
 	}
 	err = p.committer.Do(ctx, nil, func(tx *commit.Tx) error {
 		merchant.CreatedAt = tx.Now()

@@ -32,8 +32,11 @@ type Merchant struct {
 	Name          string      `json:"name"`
 	FeeBps        int64       `json:"fee_bps"`
 	FeeFixedMinor int64       `json:"fee_fixed_minor"`
-	State         State       `json:"state"`
-	CreatedAt     time.Time   `json:"created_at"`
+	// AdvanceMinor is how much the operator lends the merchant for refunds that its balance does not
+	// cover.
+	AdvanceMinor int64     `json:"advance_minor"`
+	State        State     `json:"state"`
+	CreatedAt    time.Time `json:"created_at"`
 }
 
 // Staff is a person of the operator. Email is in lower case.
@@ -81,10 +84,12 @@ type Parties struct {
 	db            *sqldb.DB
 	clock         *clock.Clock
 	merchants     *Recent[id.Merchant, Merchant]
+	payees        *Recent[id.Customer, Customer]
 }
 
 const (
 	merchantsRecent = 10_000
+	payeesRecent    = 50_000
 	staleMax        = 2 * time.Second
 )
 
@@ -106,6 +111,7 @@ func New(c *commit.Committer, db *sqldb.DB, clk *clock.Clock) *Parties {
 			commit.Text("name", func(r *Merchant) *string { return &r.Name }).Mutable(),
 			commit.Int("fee_bps", func(r *Merchant) *int64 { return &r.FeeBps }).Mutable(),
 			commit.Int("fee_fixed_minor", func(r *Merchant) *int64 { return &r.FeeFixedMinor }).Mutable(),
+			commit.Int("advance_minor", func(r *Merchant) *int64 { return &r.AdvanceMinor }).Mutable(),
 			commit.Text("state", func(r *Merchant) *string { return (*string)(&r.State) }).Mutable(),
 			commit.Instant("created_at", func(r *Merchant) *time.Time { return &r.CreatedAt }),
 		),
@@ -122,6 +128,7 @@ func New(c *commit.Committer, db *sqldb.DB, clk *clock.Clock) *Parties {
 		),
 		committer: c, db: db, clock: clk,
 		merchants: NewRecent[id.Merchant, Merchant](clk, staleMax, merchantsRecent),
+		payees:    NewRecent[id.Customer, Customer](clk, staleMax, payeesRecent),
 	}
 }
 
