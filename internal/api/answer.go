@@ -1,0 +1,40 @@
+package api
+
+import (
+	"reflect"
+
+	"github.com/go-json-experiment/json"
+)
+
+// NoContent is the answer of a route that has nothing to say: status 204.
+type NoContent struct{}
+
+// Answer is an answer that is stored as bytes, such as that of an idempotency key. It is documented as
+// T and written as it is. An idempotency.Answer converts: api.Answer[Payment](answer).
+type Answer[T any] struct {
+	// Status is the HTTP status that was stored; 0 for 200.
+	Status int
+	// Body is what Encode made of a T.
+	Body []byte
+	// Replayed says that the act was done by an earlier request; the caller sees Idempotent-Replayed: true.
+	Replayed bool
+}
+
+// storedAnswer is an Answer of any type.
+type storedAnswer interface {
+	documented() reflect.Type
+	stored() (status int, body []byte, replayed bool)
+}
+
+func (*Answer[T]) documented() reflect.Type { return reflect.TypeFor[T]() }
+
+func (a *Answer[T]) stored() (status int, body []byte, replayed bool) {
+	return a.Status, a.Body, a.Replayed
+}
+
+// Encode returns v as JSON, exactly as answers are written: a nil slice is [], a map is sorted, HTML is not
+// escaped. The tag omitempty leaves out "", [] and null, omitzero any zero value. Errors: v holds
+// text that is not UTF-8, or is nothing JSON can say.
+func Encode(v any) ([]byte, error) {
+	return json.Marshal(v, json.Deterministic(true))
+}

@@ -1,0 +1,93 @@
+package api_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/feiqian/feiqian/internal/api"
+	"github.com/feiqian/feiqian/internal/api/apitest"
+)
+
+// FuzzBody sends any bytes as a body: the answer is always 201 or a refusal as documented, and what passes
+// is what the plain JSON reader sees too.
+func FuzzBody(f *testing.F) {
+	server, _ := newServer(f)
+	for _, seed := range []string{
+		goodBody, "", "{}", "[]", `{"amount":1e3}`, `{"amount":1,"amount":2}`, `{"lines":[{"x":[[[[]]]]}]}`,
+		`{"amount":1,"currency":"JPY","reference":"\ud83d\ude00","metadata":{"a":"b"},"note":null}`,
+		"{\"amount\":1,\"currency\":\"\xff\"}", strings.Repeat("[", 5000),
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		answer := apitest.Call(t, server, post(body))
+		switch answer.Status {
+		case 400, 413:
+		case 201:
+			var sent struct {
+				Amount    int64  `json:"amount"`
+				Currency  string `json:"currency"`
+				Reference string `json:"reference"`
+			}
+			var got receipt
+			answer.JSON(t, &got)
+			if err := json.Unmarshal(body, &sent); err != nil {
+				t.Fatalf("accepted what is not JSON: %v", err)
+			}
+			if got.Minor != sent.Amount || string(got.Currency) != sent.Currency || got.Reference != sent.Reference {
+				t.Fatalf("%s was read as %s", body, answer.Body)
+			}
+			if got.Minor < 1 || got.Reference == "" || bytes.Contains(answer.Body, []byte(`\u0000`)) {
+				t.Fatalf("accepted %s", body)
+			}
+		default:
+			t.Fatalf("status %d: %s", answer.Status, answer.Body)
+		}
+	})
+}
+
+// FuzzCursor reads any text as a cursor: what passes writes itself again.
+func FuzzCursor(f *testing.F) {
+	for _, seed := range []string{"", "!", "AAA", api.Cursor("pay_01kanq4j3qf8yt0v5d7r2m9xce").String()} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var cursor api.Cursor
+		if err := cursor.UnmarshalText([]byte(text)); err != nil {
+			if cursor != "" {
+				t.Fatalf("%q: %q beside an error", text, cursor)
+			}
+			return
+		}
+		var back api.Cursor
+		if err := back.UnmarshalText([]byte(cursor.String())); err != nil || back != cursor {
+			t.Fatalf("%q → %q → %q, %v", text, cursor, back, err)
+		}
+	})
+}
+
+// FuzzQuery sends any query: the answer is always 200 or a refusal as documented.
+func FuzzQuery(f *testing.F) {
+	server, _ := newServer(f)
+	for _, seed := range []string{"", "limit=1", "limit=%31&cursor=YQ", "from=2026-11-22T00:00:00Z", "a=%ff;b", "%zz"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		request := httptest.NewRequestWithContext(t.Context(), "GET", "/v1/receipts", nil)
+		request.Header.Set("Authorization", "Bearer merchant")
+		request.URL = &url.URL{Path: "/v1/receipts", RawQuery: query}
+		recorder := httptest.NewRecorder()
+		server.ServeHTTP(recorder, request)
+		answer := apitest.Answer{Status: recorder.Code, Header: recorder.Header(), Body: recorder.Body.Bytes()}
+		if err := apitest.Verify(server.OpenAPI(), request, answer); err != nil {
+			t.Fatal(err)
+		}
+		if recorder.Code != 200 && recorder.Code != 400 {
+			t.Fatalf("status %d: %s", recorder.Code, recorder.Body)
+		}
+	})
+}
