@@ -25,10 +25,11 @@ var ranks = [][]string{
 	5:  {"party"},
 	6:  {"auth"},
 	7:  {"wallet", "channel"},
-	8:  {"payment", "payout"},
-	9:  {"report"},
-	10: {"api"},
-	11: {"app"},
+	8:  {"attempt"},
+	9:  {"payment", "payout"},
+	10: {"report"},
+	11: {"api"},
+	12: {"app"},
 }
 
 const (

@@ -90,7 +90,7 @@ func declineOf(err error) string {
 // feeOf is the merchant's fee: a share in basis points, rounded half-up to the minor unit, and a
 // fixed part; never more than the amount.
 func feeOf(merchant party.Merchant, amount money.Amount) (money.Amount, error) {
-	share, err := merchant.FeeBps.Of(amount)
+	share, err := money.BasisPoints(merchant.FeeBps).Of(amount)
 	if err != nil {
 		return money.Amount{}, err
 	}

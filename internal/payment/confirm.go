@@ -41,7 +41,11 @@ func (p *Payments) Confirm(ctx context.Context, c Confirmation) (idempotency.Ans
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
-	now, mac := p.Clock.Now(), p.Auth.PINMAC(c.Customer, c.PIN)
+	mac, err := p.Auth.PINMAC(c.Customer, c.PIN)
+	if err != nil {
+		return idempotency.Answer{}, err
+	}
+	now := p.Clock.Now()
 	entry := ledger.NewEntry(now, string(known.ID), p.flows.Payment(string(c.Customer), string(known.Merchant), known.Amount, fee)...)
 	event := outbox.Event{ID: id.New[id.Event](now), Kind: "payment.succeeded", Merchant: known.Merchant, Subject: string(known.ID)}
 	key := p.payments.Key(string(c.Payment))
@@ -54,7 +58,7 @@ func (p *Payments) Confirm(ctx context.Context, c Confirmation) (idempotency.Ans
 		if err := confirmable(tx, &row); err != nil {
 			return 0, nil, err
 		}
-		if err := p.Auth.CheckPIN(tx, c.Customer, mac); err != nil {
+		if err := p.Auth.RequirePIN(tx, c.Customer, mac); err != nil {
 			return 0, nil, err
 		}
 		row.Customer, row.device = c.Customer, c.Device

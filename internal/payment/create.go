@@ -48,7 +48,7 @@ func (p *Payments) Create(ctx context.Context, order Order) (idempotency.Answer,
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
-	if merchant.State != party.Active {
+	if merchant.State != party.StateActive {
 		return idempotency.Answer{}, fault.New(fault.Forbidden, "party.merchant_not_active", "the merchant may not take payments")
 	}
 	if order.Code != "" {

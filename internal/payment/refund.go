@@ -75,7 +75,7 @@ func (p *Payments) Refund(ctx context.Context, order RefundOrder) (idempotency.A
 		keys = append(keys, p.refunds.KeyBy("reference_key", refund.referenceKey))
 	}
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
-		row, err := p.decideRefund(tx, order, refund, entry, merchant.RefundAdvanceMinor)
+		row, err := p.decideRefund(tx, order, refund, entry, merchant.AdvanceMinor)
 		if err != nil {
 			return 0, nil, err
 		}

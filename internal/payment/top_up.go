@@ -52,7 +52,11 @@ func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Ans
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
-	now, mac := p.Clock.Now(), p.Auth.PINMAC(order.Customer, order.PIN)
+	mac, err := p.Auth.PINMAC(order.Customer, order.PIN)
+	if err != nil {
+		return idempotency.Answer{}, err
+	}
+	now := p.Clock.Now()
 	topUp := TopUp{
 		ID: id.New[id.TopUp](now), Customer: order.Customer, BankAccount: account.ID, Amount: order.Amount,
 		State: TopUpPending, Attempt: id.New[id.Attempt](now),
@@ -68,7 +72,7 @@ func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Ans
 	event := outbox.Event{ID: id.New[id.Event](now), Kind: "top_up.created", Subject: string(topUp.ID)}
 	keys := []commit.Key{p.Auth.PINKey(order.Customer)}
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
-		if err := p.Auth.CheckPIN(tx, order.Customer, mac); err != nil {
+		if err := p.Auth.RequirePIN(tx, order.Customer, mac); err != nil {
 			return 0, nil, err
 		}
 		row := topUp

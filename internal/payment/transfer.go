@@ -43,7 +43,11 @@ func (p *Payments) Transfer(ctx context.Context, order TransferOrder) (idempoten
 	if err := p.checkTransfer(order); err != nil {
 		return idempotency.Answer{}, err
 	}
-	now, mac := p.Clock.Now(), p.Auth.PINMAC(order.Payer, order.PIN)
+	mac, err := p.Auth.PINMAC(order.Payer, order.PIN)
+	if err != nil {
+		return idempotency.Answer{}, err
+	}
+	now := p.Clock.Now()
 	transfer := Transfer{
 		ID: id.New[id.WalletTransfer](now), Payer: order.Payer, Payee: order.Payee.ID, Amount: order.Amount,
 		Note: order.Note, State: Succeeded,
@@ -53,7 +57,7 @@ func (p *Payments) Transfer(ctx context.Context, order TransferOrder) (idempoten
 	event := outbox.Event{ID: id.New[id.Event](now), Kind: "transfer.succeeded", Subject: string(transfer.ID)}
 	keys := append(p.Ledger.KeysOf(entry.Lines), p.Auth.PINKey(order.Payer))
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
-		if err := p.Auth.CheckPIN(tx, order.Payer, mac); err != nil {
+		if err := p.Auth.RequirePIN(tx, order.Payer, mac); err != nil {
 			return 0, nil, err
 		}
 		if err := p.Ledger.Post(tx, entry); err != nil {
@@ -73,7 +77,7 @@ func (p *Payments) checkTransfer(order TransferOrder) error {
 	switch {
 	case order.Payee.ID == order.Payer:
 		return fault.New(fault.Invalid, "transfer.to_self", "payer and payee are the same person").WithParam("payee")
-	case order.Payee.State != party.Active:
+	case order.Payee.State != party.StateActive:
 		return fault.New(fault.Conflict, "transfer.payee_not_active", "the payee can't receive money now").WithParam("payee")
 	case !printable(order.Note, DescriptionMax):
 		return fault.Newf(fault.Invalid, "transfer.bad_note", "a note has at most %d printable characters", DescriptionMax).WithParam("note")

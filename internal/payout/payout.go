@@ -112,7 +112,11 @@ func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
-	now, mac := p.Clock.Now(), p.Auth.PINMAC(order.Customer, order.PIN)
+	mac, err := p.Auth.PINMAC(order.Customer, order.PIN)
+	if err != nil {
+		return idempotency.Answer{}, err
+	}
+	now := p.Clock.Now()
 	payout := Payout{
 		ID: id.New[id.Payout](now), Customer: order.Customer, BankAccount: account.ID, Amount: order.Amount,
 		State: Pending, Attempt: id.New[id.Attempt](now),
@@ -129,7 +133,7 @@ func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer
 	event := outbox.Event{ID: id.New[id.Event](now), Kind: "payout.created", Subject: string(payout.ID)}
 	keys := append(p.Ledger.KeysOf(entry.Lines), p.Auth.PINKey(order.Customer))
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
-		if err := p.Auth.CheckPIN(tx, order.Customer, mac); err != nil {
+		if err := p.Auth.RequirePIN(tx, order.Customer, mac); err != nil {
 			return 0, nil, err
 		}
 		if err := p.Ledger.Post(tx, entry); err != nil {

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/feiqian/feiqian/internal/app"
+	"github.com/feiqian/feiqian/internal/channel"
+	"github.com/feiqian/feiqian/internal/clock"
+	"github.com/feiqian/feiqian/internal/config"
+)
+
+func serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the platform; in the sandbox also the simulated world around it",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			cfg, err := settings(command)
+			if err != nil {
+				return err
+			}
+			return serve(command.Context(), cfg, command.OutOrStdout())
+		},
+	}
+}
+
+func serve(ctx context.Context, cfg config.Config, out io.Writer) error {
+	slog.InfoContext(ctx, "settings", slog.Any("config", cfg))
+	listener, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("can't listen on %s: %w; stop what uses the port or choose another with --listen", cfg.Listen, err)
+	}
+	clk := &clock.Clock{}
+	var (
+		world    app.World
+		channels []channel.Channel
+	)
+	if cfg.Mode == config.Sandbox {
+		if world, err = app.OpenWorld(cfg); err != nil {
+			return err
+		}
+		bank, route, err := app.StartBank(ctx, cfg, world, clk)
+		if err != nil {
+			return err
+		}
+		defer bank.Close()
+		channels = append(channels, route)
+	}
+	instance, err := app.New(ctx, cfg, clk, version, channels...)
+	if err != nil {
+		return err
+	}
+	defer instance.Close()
+	if cfg.Mode == config.Sandbox {
+		if err := instance.Seed(ctx, &world); err != nil {
+			return err
+		}
+		printWorld(out, cfg, world, instance.Log.Key())
+	}
+	err = instance.Run(ctx, listener)
+	fmt.Fprintln(os.Stderr, "feiqian: stopped")
+	return err
+}
+
+// printWorld prints the one screen that a newcomer needs.
+func printWorld(out io.Writer, cfg config.Config, world app.World, logKey string) {
+	address := "http://" + cfg.Listen
+	fmt.Fprintf(out, "\n  Feiqian 飞钱 %s — sandbox\n\n", version)
+	fmt.Fprintf(out, "  API        %s      docs %s/docs   openapi %s/openapi.json\n", address, address, address)
+	fmt.Fprintf(out, "  Health     %s/healthz /readyz /metrics\n", address)
+	fmt.Fprintf(out, "  Bank       http://%s   (simulated; magic amounts: /control/magic_amounts)\n", cfg.SandboxListen)
+	fmt.Fprintf(out, "  Database   %s\n\n", masked(cfg))
+	fmt.Fprintf(out, "  %-10s %-16s %-18s %s\n", "Customer", "phone", "password", "PIN")
+	for _, c := range world.Customers {
+		fmt.Fprintf(out, "  %-10s %-16s %-18s %s\n", c.Name, c.Phone, c.Password, c.PIN)
+	}
+	fmt.Fprintf(out, "\n  %-14s %s\n", "Merchant", "secret key")
+	for _, m := range world.Merchants {
+		fmt.Fprintf(out, "  %-14s %s\n", m.Name, m.Key)
+	}
+	fmt.Fprintf(out, "\n  %-24s %s\n", "Staff", "password")
+	for _, p := range world.Staff {
+		fmt.Fprintf(out, "  %-24s %s\n", p.Email, p.Password)
+	}
+	fmt.Fprintf(out, "\n  Receipts are signed by  %s\n\n  Try:\n", logKey)
+	customer, merchant := world.Customers[0], world.Merchants[0]
+	fmt.Fprintf(out, "  curl -s %s/wallet/v1/login -H 'Content-Type: application/json' -d '{\"phone\":\"%s\",\"password\":\"%s\"}'\n",
+		address, customer.Phone, customer.Password)
+	fmt.Fprintf(out, "  curl -s %s/v1/payments -H 'Authorization: Bearer %s' -H \"Idempotency-Key: $(date +%%s)\" "+
+		"-H 'Content-Type: application/json' -d '{\"amount\":1999,\"currency\":\"%s\",\"description\":\"tea\"}'\n", address, merchant.Key, cfg.Currency)
+	fmt.Fprintf(out, "  curl -s %s/v1/events -H 'Authorization: Bearer %s'\n\n", address, merchant.Key)
+	fmt.Fprintf(out, "  Or see it all at once:  bin/feiqian demo        Stop with Ctrl-C.\n\n")
+}
+
+// masked returns the database as settings show it.
+func masked(cfg config.Config) string {
+	for _, line := range cfg.Lines() {
+		var name, value string
+		if n, _ := fmt.Sscanf(line, "%s = %s", &name, &value); n == 2 && name == "database" {
+			return value
+		}
+	}
+	return "(see settings)"
+}

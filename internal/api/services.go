@@ -1,0 +1,87 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/feiqian/feiqian/internal/attempt"
+	"github.com/feiqian/feiqian/internal/auth"
+	"github.com/feiqian/feiqian/internal/clock"
+	"github.com/feiqian/feiqian/internal/config"
+	"github.com/feiqian/feiqian/internal/idempotency"
+	"github.com/feiqian/feiqian/internal/job"
+	"github.com/feiqian/feiqian/internal/ledger"
+	"github.com/feiqian/feiqian/internal/money"
+	"github.com/feiqian/feiqian/internal/outbox"
+	"github.com/feiqian/feiqian/internal/party"
+	"github.com/feiqian/feiqian/internal/payment"
+	"github.com/feiqian/feiqian/internal/payout"
+	"github.com/feiqian/feiqian/internal/wallet"
+)
+
+// Services are the domains behind the routes.
+type Services struct {
+	Mode         config.Mode
+	Clock        *clock.Clock
+	Currencies   []money.Currency
+	Auth         *auth.Auth
+	Parties      *party.Parties
+	Wallets      *wallet.Wallets
+	Ledger       *ledger.Ledger
+	Log          *ledger.Log
+	Payments     *payment.Payments
+	Payouts      *payout.Payouts
+	Attempts     *attempt.Attempts
+	BankAccounts *attempt.BankAccounts
+	Outbox       *outbox.Outbox
+	Jobs         *job.Jobs
+	Limits       *Limits
+}
+
+// Endpoints is the one list of routes: each door adds its own.
+func (s *Services) Endpoints() []Endpoint {
+	return slices.Concat(
+		s.merchantEndpoints(),
+		s.signInEndpoints(),
+		s.walletEndpoints(),
+		s.moneyEndpoints(),
+		s.opsSignInEndpoints(),
+		s.opsEndpoints(),
+		s.sandboxEndpoints(),
+	)
+}
+
+// DryRun is embedded in the request of an act that moves money.
+type DryRun struct {
+	DryRun bool `query:"dry_run" doc:"Decide and answer as ever, and write nothing."`
+}
+
+// once names an act for idempotency. body is the request without its secrets: a fingerprint of it is stored, and a PIN
+// could be guessed from one.
+func once(ctx context.Context, route string, key IdempotencyKey, dry DryRun, body any) (idempotency.Request, error) {
+	encoded, err := Encode(body)
+	if err != nil {
+		return idempotency.Request{}, err
+	}
+	return idempotency.Request{
+		Caller: CallerOf(ctx).ID(), Route: route, Key: string(key), Body: encoded, DryRun: dry.DryRun,
+	}, nil
+}
+
+// answer turns a stored answer into the route's.
+func answer[T any](a idempotency.Answer, err error) (*Answer[T], error) {
+	if err != nil {
+		return nil, err
+	}
+	out := Answer[T](a)
+	return &out, nil
+}
+
+// Short names for the methods of routes.
+const (
+	get  = http.MethodGet
+	post = http.MethodPost
+	put  = http.MethodPut
+	del  = http.MethodDelete
+)

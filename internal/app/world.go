@@ -1,0 +1,220 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/feiqian/feiqian/internal/auth"
+	"github.com/feiqian/feiqian/internal/channel"
+	"github.com/feiqian/feiqian/internal/channel/bankhttp"
+	"github.com/feiqian/feiqian/internal/clock"
+	"github.com/feiqian/feiqian/internal/config"
+	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/party"
+	"github.com/feiqian/feiqian/internal/sandbox/bank"
+)
+
+// World is the small world around a sandbox instance: who lives in it, with secrets drawn at the
+// first start. It is kept in a file of the data folder that only its owner may read, never in git.
+type World struct {
+	Customers []WorldCustomer `json:"customers"`
+	Merchants []WorldMerchant `json:"merchants"`
+	Staff     []WorldStaff    `json:"staff"`
+	Bank      bank.Keys       `json:"bank_keys"`
+}
+
+// WorldCustomer is a demo customer with an account at the sandbox bank.
+type WorldCustomer struct {
+	Name        string `json:"name"`
+	Phone       string `json:"phone"`
+	Password    string `json:"password"`
+	PIN         string `json:"pin"`
+	BankAccount string `json:"bank_account"`
+}
+
+// WorldMerchant is a demo merchant with its secret key.
+type WorldMerchant struct {
+	Name   string `json:"name"`
+	ID     string `json:"id"`
+	FeeBps int64  `json:"fee_bps"`
+	Key    string `json:"key"`
+}
+
+// WorldStaff is a demo person of the operator.
+type WorldStaff struct {
+	Name     string     `json:"name"`
+	Email    string     `json:"email"`
+	Role     party.Role `json:"role"`
+	Password string     `json:"password"`
+}
+
+const (
+	worldFile   = "world.json"
+	bankFile    = "bank.db"
+	bankTimeout = 3 * time.Second
+)
+
+// WorldDir is the folder of an instance's sandbox world: one for each database, so that the bank's
+// books and ours belong together.
+func WorldDir(cfg config.Config) string {
+	sum := sha256.Sum256([]byte(cfg.Database))
+	return filepath.Join(cfg.DataDir, "sandbox-"+hex.EncodeToString(sum[:4]))
+}
+
+// LoadWorld reads the world of an instance. Errors: fs.ErrNotExist where there is none yet.
+func LoadWorld(cfg config.Config) (World, error) {
+	var world World
+	text, err := os.ReadFile(filepath.Join(WorldDir(cfg), worldFile))
+	if err != nil {
+		return world, err
+	}
+	if err := json.Unmarshal(text, &world); err != nil {
+		return world, fmt.Errorf("read the sandbox world: %w", err)
+	}
+	return world, nil
+}
+
+func (w World) save(cfg config.Config) error {
+	text, err := json.MarshalIndent(w, "", "  ") //nolint:gosec // the file is for its owner only
+	if err != nil {
+		return fmt.Errorf("write the sandbox world: %w", err)
+	}
+	name := filepath.Join(WorldDir(cfg), worldFile)
+	if err := os.WriteFile(name+".new", text, 0o600); err != nil {
+		return fmt.Errorf("write the sandbox world: %w", err)
+	}
+	return os.Rename(name+".new", name)
+}
+
+// OpenWorld reads the world or draws a new one.
+func OpenWorld(cfg config.Config) (World, error) {
+	world, err := LoadWorld(cfg)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return world, err
+	}
+	if err := os.MkdirAll(WorldDir(cfg), 0o700); err != nil {
+		return world, fmt.Errorf("make the sandbox folder: %w", err)
+	}
+	if world.Bank, err = bank.GenerateKeys(); err != nil {
+		return world, err
+	}
+	accounts := bank.SeedAccounts()
+	for i := range 3 {
+		world.Customers = append(world.Customers, WorldCustomer{
+			Name: accounts[i].HolderName, Phone: fmt.Sprintf("+861380000000%d", i+1), Password: secretWord(), PIN: secretPIN(),
+			BankAccount: accounts[i].Number,
+		})
+	}
+	world.Merchants = []WorldMerchant{{Name: "四海茶馆", FeeBps: 60}, {Name: "Harbor Coffee", FeeBps: 38}}
+	for _, role := range []party.Role{party.RoleAdmin, party.RoleFinance} {
+		world.Staff = append(world.Staff, WorldStaff{
+			Name: string(role), Email: string(role) + "@feiqian.test", Role: role, Password: secretWord(),
+		})
+	}
+	return world, world.save(cfg)
+}
+
+// secretWord draws a password of 80 bits.
+func secretWord() string { return rand.Text()[:16] }
+
+// secretPIN draws a PIN that is not easily guessed.
+func secretPIN() string {
+	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000)) //nolint:mnd // six digits
+	if err != nil {
+		return "739402" // never: crypto/rand ends the program instead
+	}
+	pin := fmt.Sprintf("%06d", n)
+	if auth.TrivialPIN(pin) {
+		return secretPIN()
+	}
+	return pin
+}
+
+// StartBank starts the sandbox bank of the world and returns the channel to it.
+func StartBank(ctx context.Context, cfg config.Config, world World, clk *clock.Clock) (*bank.Server, channel.Channel, error) {
+	server, err := bank.Start(ctx, bank.Config{
+		Listen: cfg.SandboxListen, DatabasePath: filepath.Join(WorldDir(cfg), bankFile), Keys: world.Bank, Clock: clk,
+		NotifyURL: "http://" + cfg.Listen + "/channels/bank/notices",
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	route, err := bankhttp.New(bankhttp.Config{
+		BaseURL: server.URL(), Key: world.Bank.Platform, BankKey: world.Bank.Bank.Public(), Clock: clk,
+		Client: &http.Client{Timeout: bankTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+	})
+	if err != nil {
+		return nil, nil, errors.Join(err, server.Close())
+	}
+	return server, route, nil
+}
+
+// Seed puts the world's people into the instance where they are missing, and keeps what it drew.
+func (a *App) Seed(ctx context.Context, world *World) error {
+	changed := false
+	for i := range world.Customers {
+		if err := a.seedCustomer(ctx, &world.Customers[i]); err != nil {
+			return err
+		}
+	}
+	for i := range world.Merchants {
+		made, err := a.seedMerchant(ctx, &world.Merchants[i])
+		if err != nil {
+			return err
+		}
+		changed = changed || made
+	}
+	for _, person := range world.Staff {
+		_, err := a.Auth.CreateStaff(ctx, auth.NewStaff{Email: person.Email, Name: person.Name, Role: person.Role, Password: person.Password})
+		if err != nil && fault.CodeOf(err) != "party.email_taken" {
+			return err
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return world.save(a.Config)
+}
+
+func (a *App) seedCustomer(ctx context.Context, c *WorldCustomer) error {
+	if _, err := a.Parties.CustomerByPhone(ctx, c.Phone); fault.KindOf(err) != fault.NotFound {
+		return err
+	}
+	customer, err := a.Auth.Register(ctx, auth.Registration{Phone: c.Phone, Name: c.Name, Password: c.Password})
+	if err != nil {
+		return err
+	}
+	if err := a.Auth.SetPIN(ctx, auth.PINChange{Customer: customer.ID, Password: c.Password, NewPIN: c.PIN}); err != nil {
+		return err
+	}
+	_, err = a.services.BankAccounts.Bind(ctx, customer.ID, a.channels[0].Capabilities().Name,
+		channel.BindRequest{Number: c.BankAccount, HolderName: c.Name})
+	return err
+}
+
+func (a *App) seedMerchant(ctx context.Context, m *WorldMerchant) (bool, error) {
+	if _, _, err := a.Auth.AuthenticateKey(ctx, m.Key); err == nil {
+		return false, nil
+	}
+	merchant, err := a.Parties.CreateMerchant(ctx, party.NewMerchant{Name: m.Name, FeeBps: m.FeeBps})
+	if err != nil {
+		return false, err
+	}
+	_, secret, err := a.Auth.CreateKey(ctx, merchant.ID, "demo")
+	if err != nil {
+		return false, err
+	}
+	m.ID, m.Key = string(merchant.ID), secret
+	return true, nil
+}
