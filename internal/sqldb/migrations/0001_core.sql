@@ -10,6 +10,7 @@ CREATE TABLE commit_groups (
     first_leaf   BIGINT
 );
 CREATE INDEX commit_groups_unsequenced ON commit_groups (id) WHERE first_leaf IS NULL AND leaf_count > 0;
+CREATE INDEX commit_groups_sequenced ON commit_groups (first_leaf) WHERE first_leaf IS NOT NULL;
 
 CREATE TABLE leases (
     name       ID PRIMARY KEY,
