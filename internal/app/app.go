@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -202,7 +203,7 @@ func (a *App) Run(ctx context.Context, listener net.Listener) error {
 // work lists what runs beside the requests; each periodic task runs on one node at a time.
 func (a *App) work() []func(context.Context) {
 	every := func(name string, period time.Duration, fn func(context.Context) error) func(context.Context) {
-		return func(ctx context.Context) { a.Jobs.Every(ctx, name, period, fn) }
+		return func(ctx context.Context) { a.Jobs.Every(ctx, name, period, protect(fn)) }
 	}
 	work := []func(context.Context){
 		a.Jobs.Run,
@@ -224,6 +225,19 @@ func (a *App) work() []func(context.Context) {
 		}
 	}
 	return work
+}
+
+// protect turns a panic of a periodic task into its own failure: it runs again a period later, and the
+// requests go on.
+func protect(fn func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) (err error) {
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+			}
+		}()
+		return fn(ctx)
+	}
 }
 
 func (a *App) expireHolds(ctx context.Context) error {

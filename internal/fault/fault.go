@@ -37,6 +37,8 @@ const (
 	TooLarge
 	// Timeout means that the act took longer than the caller or we allow.
 	Timeout
+	// None is the kind of no error at all.
+	None
 )
 
 // Fault is an error with a kind, a stable code and a message that is safe for a human.
@@ -135,8 +137,13 @@ func From(err error) *Fault {
 	return &Fault{Kind: Internal, Code: "internal", Message: "something went wrong on our side", Err: err}
 }
 
-// KindOf returns the kind of the fault in err's chain; Internal for any other error.
-func KindOf(err error) Kind { return From(err).Kind }
+// KindOf returns the kind of the fault in err's chain; Internal for any other error, None for nil.
+func KindOf(err error) Kind {
+	if err == nil {
+		return None
+	}
+	return From(err).Kind
+}
 
 // CodeOf returns the code of the fault in err's chain, "" for nil.
 func CodeOf(err error) string {

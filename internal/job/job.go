@@ -40,15 +40,15 @@ type Work struct {
 
 // Job is one job as its handler and the dead-letter list see it.
 type Job struct {
-	ID        id.Job
-	Kind      string
-	Subject   string
-	Payload   string
-	State     string
-	RunAt     time.Time // due, or when its lease ends
-	Attempts  int64     // this one included
-	LastError string    // masked
-	CreatedAt time.Time
+	ID        id.Job    `json:"id"`
+	Kind      string    `json:"kind"`
+	Subject   string    `json:"subject"`
+	Payload   string    `json:"payload"`
+	State     string    `json:"state"`
+	RunAt     time.Time `json:"run_at"`     // due, or when its lease ends
+	Attempts  int64     `json:"attempts"`   // this one included
+	LastError string    `json:"last_error"` // masked
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // Policy bounds the attempts of one kind of job. Zero values mean the defaults.

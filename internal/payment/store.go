@@ -10,6 +10,7 @@ import (
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
+	"github.com/feiqian/feiqian/internal/money"
 )
 
 func paymentsTable(c *commit.Committer) *commit.Table[Payment] {
@@ -22,7 +23,8 @@ func paymentsTable(c *commit.Committer) *commit.Table[Payment] {
 		commit.Text("device_id", func(p *Payment) *string { return (*string)(&p.device) }).Mutable(),
 		commit.Text("flow", func(p *Payment) *string { return (*string)(&p.Flow) }),
 		commit.Int("amount_minor", func(p *Payment) *int64 { return &p.Amount.Minor }),
-		commit.Text("currency", func(p *Payment) *string { return (*string)(&p.Amount.Currency) }),
+		commit.Coded("currency", func(p *Payment) string { return string(p.Currency) },
+			func(p *Payment, s string) { p.setCurrency(money.Currency(s)) }),
 		commit.Int("fee_minor", func(p *Payment) *int64 { return &p.Fee.Minor }).Mutable(),
 		commit.Int("refunded_minor", func(p *Payment) *int64 { return &p.Refunded.Minor }).Mutable(),
 		commit.Int("fee_returned_minor", func(p *Payment) *int64 { return &p.FeeReturned.Minor }).Mutable(),
@@ -44,7 +46,8 @@ func refundsTable(c *commit.Committer) *commit.Table[Refund] {
 		commit.Text("reference", func(r *Refund) *string { return &r.Reference }),
 		commit.Optional("reference_key", func(r *Refund) *string { return &r.referenceKey }).Unique(),
 		commit.Int("amount_minor", func(r *Refund) *int64 { return &r.Amount.Minor }),
-		commit.Text("currency", func(r *Refund) *string { return (*string)(&r.Amount.Currency) }),
+		commit.Coded("currency", func(r *Refund) string { return string(r.Currency) },
+			func(r *Refund, s string) { r.Currency, r.FeeReturned.Currency = money.Currency(s), money.Currency(s) }),
 		commit.Int("fee_returned_minor", func(r *Refund) *int64 { return &r.FeeReturned.Minor }),
 		commit.Text("reason", func(r *Refund) *string { return &r.Reason }),
 		commit.Text("state", func(r *Refund) *string { return (*string)(&r.State) }),
@@ -83,6 +86,11 @@ func topUpsTable(c *commit.Committer) *commit.Table[TopUp] {
 	)
 }
 
+// setCurrency gives all of a payment's amounts the one currency that is stored.
+func (p *Payment) setCurrency(c money.Currency) {
+	p.Currency, p.Fee.Currency, p.Refunded.Currency, p.FeeReturned.Currency = c, c, c, c
+}
+
 const paymentColumns = `id, merchant_id, reference, COALESCE(reference_key, ''), customer_id, device_id, flow, amount_minor, currency, fee_minor,
 	refunded_minor, fee_returned_minor, state, decline_code, description, entry_id, expires_at, created_at, completed_at`
 
@@ -94,7 +102,7 @@ func scanPayment(row func(...any) error) (Payment, error) {
 	err := row(&p.ID, &p.Merchant, &p.Reference, &p.referenceKey, &p.Customer, &p.device, &p.Flow, &p.Amount.Minor, &p.Amount.Currency,
 		&p.Fee.Minor, &p.Refunded.Minor, &p.FeeReturned.Minor, &p.State, &p.DeclineCode, &p.Description, &p.Entry,
 		&expires, &created, &completed)
-	p.Fee.Currency, p.Refunded.Currency, p.FeeReturned.Currency = p.Currency, p.Currency, p.Currency
+	p.setCurrency(p.Currency)
 	p.ExpiresAt, p.CreatedAt, p.CompletedAt = clock.FromMicros(expires), clock.FromMicros(created), clock.FromMicros(completed)
 	return p, err
 }
