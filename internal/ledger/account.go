@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"time"
 
 	"github.com/feiqian/feiqian/internal/commit"
@@ -148,4 +149,9 @@ func (l *Ledger) SetState(tx *commit.Tx, name AccountID, state AccountState) err
 	row.State = state
 	l.accounts.Put(tx, row)
 	return nil
+}
+
+// ChangeState is SetState in a commit of its own, for an account that was posted to.
+func (l *Ledger) ChangeState(ctx context.Context, name AccountID, state AccountState) error {
+	return l.committer.Do(ctx, l.Keys(name), func(tx *commit.Tx) error { return l.SetState(tx, name, state) })
 }
