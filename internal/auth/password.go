@@ -25,7 +25,6 @@ const (
 
 	passwordMin = 8   // characters, NIST SP 800-63B §5.1.1.2
 	passwordMax = 128 // characters
-	phoneTail   = 6   // digits of the phone number that a password or PIN may not be
 
 	// decoy is compared where there is no password to compare with; no password has this hash.
 	decoy = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"

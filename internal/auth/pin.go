@@ -140,20 +140,20 @@ func (a *Auth) newPIN(change PINChange, phone string) (string, error) {
 	if err != nil {
 		return "", fault.From(err).WithParam("new_pin")
 	}
-	if isTrivial(change.NewPIN) || strings.HasSuffix(phone, change.NewPIN) {
+	if TrivialPIN(change.NewPIN) || strings.HasSuffix(phone, change.NewPIN) {
 		return "", fault.New(fault.Invalid, "auth.weak_pin", "this payment PIN is too easy to guess").
 			WithParam("new_pin").WithHint("no run, no single digit, not the end of the phone number")
 	}
 	return mac, nil
 }
 
-// TrivialPIN reports whether each digit follows the one before by the same step of −1, 0 or +1, with 0
-// next to 9.
-// TrivialPIN reports whether a PIN is refused as too easily guessed.
-func TrivialPIN(digits string) bool { return isTrivial(digits) }
-
-func isTrivial(digits string) bool {
+// TrivialPIN reports whether six digits are a run or all the same: each follows the one before by the
+// same step of −1, 0 or +1, with 0 next to 9. What has not six digits is no PIN and counts as trivial.
+func TrivialPIN(digits string) bool {
 	const base = 10
+	if len(digits) != pinLength {
+		return true
+	}
 	step := (digits[1] - digits[0] + base) % base
 	if step != 0 && step != 1 && step != base-1 {
 		return false
