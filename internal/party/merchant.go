@@ -38,7 +38,7 @@ type MerchantPage struct {
 	Next      string
 }
 
-// CreateMerchant stores a new merchant. Errors: party.bad_name, party.bad_fee.
+// CreateMerchant stores a new merchant. Errors: party.bad_name, party.bad_fee, party.bad_advance.
 func (p *Parties) CreateMerchant(ctx context.Context, n NewMerchant) (Merchant, error) {
 	name, err := ParseName(n.Name)
 	if err != nil {

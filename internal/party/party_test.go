@@ -176,6 +176,10 @@ func TestMerchants(t *testing.T) {
 				_, err := f.CreateMerchant(t.Context(), party.NewMerchant{Name: "x", FeeBps: 10_001})
 				return err
 			},
+			"party.bad_advance": func() error {
+				_, err := f.CreateMerchant(t.Context(), party.NewMerchant{Name: "x", AdvanceMinor: -1})
+				return err
+			},
 			"party.bad_name": func() error {
 				_, err := f.CreateMerchant(t.Context(), party.NewMerchant{Name: "a\x00b"})
 				return err
