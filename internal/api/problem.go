@@ -62,7 +62,7 @@ func statusOf(f *fault.Fault) int {
 		return http.StatusRequestEntityTooLarge
 	case fault.Timeout:
 		return http.StatusGatewayTimeout
-	case fault.Internal:
+	case fault.Internal, fault.None:
 	}
 	return http.StatusInternalServerError
 }
@@ -73,7 +73,7 @@ func retryable(f *fault.Fault) bool {
 	case fault.Internal, fault.Limited, fault.Unavailable, fault.Timeout:
 		return true
 	case fault.Invalid, fault.Unauthenticated, fault.Forbidden, fault.NotFound, fault.Conflict,
-		fault.Mismatch, fault.TooLarge:
+		fault.Mismatch, fault.TooLarge, fault.None:
 	}
 	return f.RetryAfter > 0
 }

@@ -215,14 +215,13 @@ func (p *plan) readBody(x *exchange, v reflect.Value) error {
 
 // fill reads a whole body of at most limit bytes.
 func fill(buffer *bodyBuffer, x *exchange, limit int64) error {
-	tooLarge := fault.Newf(fault.TooLarge, "request.too_large", "a body here has at most %d bytes", limit)
 	if x.request.ContentLength > limit {
-		return tooLarge // net/http hangs up without reading the rest
+		return tooLarge(limit) // net/http hangs up without reading the rest
 	}
 	// The reader must know net/http's own writer, to hang up after the answer.
 	_, err := buffer.bytes.ReadFrom(http.MaxBytesReader(x.ResponseWriter, x.request.Body, limit))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return tooLarge
+		return tooLarge(limit)
 	}
 	if err != nil {
 		return fault.New(fault.Invalid, "request.body_incomplete", "the body did not arrive whole").WithCause(err)
@@ -231,6 +230,10 @@ func fill(buffer *bodyBuffer, x *exchange, limit int64) error {
 		return fault.New(fault.Invalid, "request.body_missing", "this route wants a JSON body")
 	}
 	return nil
+}
+
+func tooLarge(limit int64) error {
+	return fault.Newf(fault.TooLarge, "request.too_large", "a body here has at most %d bytes", limit)
 }
 
 // checkMedia refuses all bodies but plain JSON.
