@@ -54,7 +54,8 @@ func (s *Services) Endpoints() []Endpoint {
 
 // DryRun is embedded in the request of an act that moves money.
 type DryRun struct {
-	DryRun bool `query:"dry_run" doc:"Decide and answer as ever, and write nothing."`
+	// Dry has not the type's name: a member that has would hide this one from the reader of parameters.
+	Dry bool `query:"dry_run" doc:"Decide and answer as ever, and write nothing."`
 }
 
 // once names an act for idempotency. body is the request without its secrets: a fingerprint of it is stored, and a PIN
@@ -65,7 +66,7 @@ func once(ctx context.Context, route string, key IdempotencyKey, dry DryRun, bod
 		return idempotency.Request{}, err
 	}
 	return idempotency.Request{
-		Caller: CallerOf(ctx).ID(), Route: route, Key: string(key), Body: encoded, DryRun: dry.DryRun,
+		Caller: CallerOf(ctx).ID(), Route: route, Key: string(key), Body: encoded, DryRun: dry.Dry,
 	}, nil
 }
 
