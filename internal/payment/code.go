@@ -38,6 +38,9 @@ func (p *Payments) createByCode(ctx context.Context, order Order, merchant party
 	keys = append(keys, p.Wallets.CodeKey(code.Handle))
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
 		row := payment
+		if err := mayTakePayments(merchant); err != nil {
+			return 0, nil, err
+		}
 		if err := p.checkReference(tx, &row); err != nil {
 			return 0, nil, err
 		}

@@ -48,9 +48,6 @@ func (p *Payments) Create(ctx context.Context, order Order) (idempotency.Answer,
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
-	if merchant.State != party.StateActive {
-		return idempotency.Answer{}, fault.New(fault.Forbidden, "party.merchant_not_active", "the merchant may not take payments")
-	}
 	if order.Code != "" {
 		return p.createByCode(ctx, order, merchant)
 	}
@@ -58,6 +55,9 @@ func (p *Payments) Create(ctx context.Context, order Order) (idempotency.Answer,
 	payment := p.newPayment(order, now)
 	event := outbox.Event{ID: id.New[id.Event](now), Kind: "payment.created", Merchant: payment.Merchant, Subject: string(payment.ID)}
 	return p.Keys.Once(ctx, order.Once, p.orderKeys(&payment), func(tx *commit.Tx) (int, any, error) {
+		if err := mayTakePayments(merchant); err != nil {
+			return 0, nil, err
+		}
 		if err := p.checkReference(tx, &payment); err != nil {
 			return 0, nil, err
 		}
@@ -65,6 +65,15 @@ func (p *Payments) Create(ctx context.Context, order Order) (idempotency.Answer,
 		p.payments.Put(tx, payment)
 		return statusCreated, payment, p.Outbox.Add(tx, event, payment)
 	})
+}
+
+// mayTakePayments is asked within the decision: a payment that is made already is answered as it was, whatever
+// has become of the merchant.
+func mayTakePayments(merchant party.Merchant) error {
+	if merchant.State != party.StateActive {
+		return fault.New(fault.Forbidden, "party.merchant_not_active", "the merchant may not take payments")
+	}
+	return nil
 }
 
 // statusCreated and statusOK are the HTTP status codes of answers (RFC 9110 §15.3).
