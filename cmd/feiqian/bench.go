@@ -1,5 +1,73 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
 
-func benchCommand() *cobra.Command { return &cobra.Command{Use: "bench"} }
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/feiqian/feiqian/internal/bench"
+)
+
+func benchCommand() *cobra.Command {
+	var (
+		options bench.Options
+		asJSON  bool
+	)
+	command := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure payments per second over HTTP, on a fresh database; then verify the books",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			cfg, err := settings(command)
+			if err != nil {
+				return err
+			}
+			options.Database = cfg.Database
+			options.Progress = os.Stderr
+			result, err := bench.Run(command.Context(), options)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(command.OutOrStdout()).Encode(result)
+			}
+			printBench(command, result)
+			return nil
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&options.Scenario, "scenario", "code-payment", fmt.Sprintf("one of %v", bench.Scenarios()))
+	flags.IntVar(&options.Clients, "clients", 64, "clients, each with one request under way")
+	flags.DurationVar(&options.Duration, "duration", 10*time.Second, "measured time, after a warm-up of two seconds")
+	flags.IntVar(&options.Preload, "preload", 0, "payments to store first, to see whether cost grows with history")
+	flags.StringVar(&options.Profile, "cpu-profile", "", "write the server's CPU profile to this file (go tool pprof)")
+	flags.BoolVar(&asJSON, "json", false, "print one JSON object")
+	return command
+}
+
+func printBench(command *cobra.Command, r bench.Result) {
+	t := table.NewWriter()
+	t.SetOutputMirror(command.OutOrStdout())
+	t.AppendRows([]table.Row{
+		{"scenario", r.Scenario},
+		{"database", r.Database},
+		{"clients", r.Clients},
+		{"payments per second", fmt.Sprintf("%.0f", r.PaymentsPerSecond)},
+		{"p50 / p95 / p99 ms", fmt.Sprintf("%.1f / %.1f / %.1f", r.P50, r.P95, r.P99)},
+		{"errors", r.Errors},
+		{"decisions in a commit", fmt.Sprintf("%.0f", r.GroupMean)},
+		{"CPU server", fmt.Sprintf("%.2f cores, %.0f µs a payment", r.CPU.Server.Cores, r.CPU.Server.MicrosPerAct)},
+		{"CPU database", fmt.Sprintf("%.2f cores, %.0f µs a payment", r.CPU.Database.Cores, r.CPU.Database.MicrosPerAct)},
+		{"CPU clients", fmt.Sprintf("%.2f cores, %.0f µs a payment", r.CPU.Clients.Cores, r.CPU.Clients.MicrosPerAct)},
+		{"server memory", fmt.Sprintf("%.0f MiB", r.ServerMemoryMiB)},
+		{"books", "verified"},
+	})
+	if r.FirstError != "" {
+		t.AppendRow(table.Row{"first error", r.FirstError})
+	}
+	t.Render()
+}

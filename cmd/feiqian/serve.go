@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/pprof"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +18,8 @@ import (
 )
 
 func serveCommand() *cobra.Command {
-	return &cobra.Command{
+	var profile string
+	command := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the platform; in the sandbox also the simulated world around it",
 		Args:  cobra.NoArgs,
@@ -26,9 +28,34 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			stop, err := profileTo(profile)
+			if err != nil {
+				return err
+			}
+			defer stop()
 			return serve(command.Context(), cfg, command.OutOrStdout())
 		},
 	}
+	command.Flags().StringVar(&profile, "cpu-profile", "", "write a CPU profile of the whole run to this file (go tool pprof)")
+	return command
+}
+
+// profileTo starts a CPU profile; an empty name does nothing.
+func profileTo(name string) (stop func(), err error) {
+	if name == "" {
+		return func() {}, nil
+	}
+	file, err := os.Create(name)
+	if err != nil {
+		return nil, fmt.Errorf("write the profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, fmt.Errorf("write the profile: %w", err)
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = file.Close()
+	}, nil
 }
 
 func serve(ctx context.Context, cfg config.Config, out io.Writer) error {

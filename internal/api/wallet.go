@@ -110,7 +110,7 @@ func (s *Services) findPayee(ctx context.Context, req *findPayeeRequest) (*party
 // payee finds a customer by phone number or id.
 func (s *Services) payee(ctx context.Context, name string) (party.Customer, error) {
 	if customer, err := id.Parse[id.Customer](name); err == nil {
-		return s.Parties.Customer(ctx, customer)
+		return s.Parties.PayeeByID(ctx, customer)
 	}
 	phone, err := party.ParsePhone(name)
 	if err != nil {

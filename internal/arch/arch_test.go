@@ -30,6 +30,7 @@ var ranks = [][]string{
 	10: {"report"},
 	11: {"api"},
 	12: {"app"},
+	13: {"bench"},
 }
 
 const (

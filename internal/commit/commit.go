@@ -165,6 +165,28 @@ func (c *Committer) enqueue(job *call) error {
 	}
 }
 
+// A group leaves when nobody came for lingerUnit, and at the latest after lingerMax: the callers that the last
+// group answered are on their way back, and one commit for all is cheaper than two for half of
+// them each.
+const (
+	lingerUnit = 100 * time.Microsecond
+	lingerMax  = time.Millisecond
+)
+
+// linger waits while the queue grows.
+func (c *Committer) linger() {
+	for waited := time.Duration(0); waited < lingerMax; waited += lingerUnit {
+		before := len(c.queue)
+		if before >= c.options.GroupMax {
+			return
+		}
+		time.Sleep(lingerUnit)
+		if len(c.queue) == before {
+			return
+		}
+	}
+}
+
 // run takes what waits as one group, again and again: while one group is written the next one forms in the queue.
 func (c *Committer) run(ctx context.Context, writer sqldb.Writer) {
 	defer close(c.stopped)
@@ -172,6 +194,7 @@ func (c *Committer) run(ctx context.Context, writer sqldb.Writer) {
 	calls := make([]*call, 0, c.options.GroupMax)
 	for first := range c.queue {
 		calls = append(calls[:0], first)
+		c.linger()
 	fill:
 		for len(calls) < c.options.GroupMax {
 			select {

@@ -108,7 +108,7 @@ func (p *Parties) Customer(ctx context.Context, name id.Customer) (Customer, err
 	return p.customerBy(ctx, customerByID, string(name))
 }
 
-// PayeeByID returns one customer as it was at most two seconds ago, for those who only want to know
+// PayeeByID returns one customer as it was at most a minute ago, for those who only want to know
 // whom they pay. Errors: party.customer_not_found.
 func (p *Parties) PayeeByID(ctx context.Context, name id.Customer) (Customer, error) {
 	return p.payees.Get(name, func() (Customer, error) { return p.Customer(ctx, name) })

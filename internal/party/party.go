@@ -91,6 +91,7 @@ const (
 	merchantsRecent = 10_000
 	payeesRecent    = 50_000
 	staleMax        = 2 * time.Second
+	payeeStaleMax   = time.Minute // who a payee is does not change; whether it may receive, the account says
 )
 
 // New returns the parties and registers their tables: customers, merchants, staff.
@@ -128,7 +129,7 @@ func New(c *commit.Committer, db *sqldb.DB, clk *clock.Clock) *Parties {
 		),
 		committer: c, db: db, clock: clk,
 		merchants: NewRecent[id.Merchant, Merchant](clk, staleMax, merchantsRecent),
-		payees:    NewRecent[id.Customer, Customer](clk, staleMax, payeesRecent),
+		payees:    NewRecent[id.Customer, Customer](clk, payeeStaleMax, payeesRecent),
 	}
 }
 

@@ -19,7 +19,7 @@ func postgresDialect() *dialect {
 	return &dialect{
 		name:       "postgres",
 		goose:      "postgres",
-		words:      []string{" ID ", ` TEXT COLLATE "C" `},
+		words:      []string{"ID PRIMARY KEY", `TEXT COLLATE "C" PRIMARY KEY`, ") CLUSTERED;", ");"},
 		skipLocked: " FOR UPDATE SKIP LOCKED",
 		open:       openPostgres,
 		again:      postgresAgain,
@@ -141,10 +141,10 @@ func (w *postgresWriter) Commit(ctx context.Context, writes []Write) error {
 	batch := &pgx.Batch{}
 	for i := range writes {
 		wr := &writes[i]
-		text := insertArraysText(wr.Table)
+		text := wr.Table.text("insert", insertArraysText)
 		args := wr.Values
 		if wr.Update {
-			text = updateArraysText(wr.Table)
+			text = wr.Table.text("update", updateArraysText)
 			args = wr.Values[:1:1]
 			for c, column := range wr.Table.Columns[1:] {
 				if column.Mutable {

@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -21,7 +22,7 @@ func sqliteDialect() *dialect {
 	return &dialect{
 		name:      "sqlite",
 		goose:     "sqlite3",
-		words:     []string{" ID ", " TEXT ", "ID PRIMARY KEY", "TEXT NOT NULL PRIMARY KEY"},
+		words:     []string{"ID PRIMARY KEY", "TEXT NOT NULL PRIMARY KEY", ") CLUSTERED;", ") WITHOUT ROWID;"},
 		oneWriter: true,
 		open:      openSQLite,
 		again:     func(err error) bool { return sqliteCode(err) == sqlite3.SQLITE_BUSY },
@@ -105,8 +106,10 @@ func (w *sqliteWriter) exec(ctx context.Context, text string, args ...any) error
 	return err
 }
 
-// Lock begins the transaction: there is one writer, so to begin is to lock.
+// Lock begins the transaction: there is one writer, so to begin is to lock. The driver watches a context that can end
+// with a goroutine for each statement; a group is short and is not broken off, so it gets one that can't.
 func (w *sqliteWriter) Lock(ctx context.Context, reads []Read) error {
+	ctx = context.WithoutCancel(ctx)
 	w.db.turn.Lock()
 	w.open = true
 	if err := w.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
@@ -121,30 +124,33 @@ func (w *sqliteWriter) Lock(ctx context.Context, reads []Read) error {
 }
 
 func (w *sqliteWriter) read(ctx context.Context, r *Read) error {
-	stmt, err := w.prepare(ctx, selectText(r.Table, r.Column, "= $1"))
+	stmt, err := w.prepare(ctx, selectText(r.Table, r.Column, "IN (SELECT value FROM json_each($1))"))
 	if err != nil {
 		return err
 	}
-	for _, key := range r.Keys {
-		rows, err := stmt.QueryContext(ctx, key)
-		if err != nil {
+	keys, err := json.Marshal(r.Keys)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", r.Table.Name, err)
+	}
+	rows, err := stmt.QueryContext(ctx, string(keys))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", r.Table.Name, err)
+	}
+	for rows.Next() {
+		if err := r.Row(rows.Scan); err != nil {
+			_ = rows.Close()
 			return fmt.Errorf("read %s: %w", r.Table.Name, err)
 		}
-		for rows.Next() {
-			if err := r.Row(rows.Scan); err != nil {
-				_ = rows.Close()
-				return fmt.Errorf("read %s: %w", r.Table.Name, err)
-			}
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			return fmt.Errorf("read %s: %w", r.Table.Name, err)
-		}
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return fmt.Errorf("read %s: %w", r.Table.Name, err)
 	}
 	return nil
 }
 
 // Commit writes row by row with prepared statements, then commits.
 func (w *sqliteWriter) Commit(ctx context.Context, writes []Write) error {
+	ctx = context.WithoutCancel(ctx)
 	for i := range writes {
 		if err := w.write(ctx, &writes[i]); err != nil {
 			return w.classify(fmt.Errorf("write %s: %w", writes[i].Table.Name, err))
@@ -158,9 +164,9 @@ func (w *sqliteWriter) Commit(ctx context.Context, writes []Write) error {
 }
 
 func (w *sqliteWriter) write(ctx context.Context, wr *Write) error {
-	text := insertText(wr.Table)
+	text := wr.Table.text("insert", insertText)
 	if wr.Update {
-		text = updateText(wr.Table)
+		text = wr.Table.text("update", updateText)
 	}
 	stmt, err := w.prepare(ctx, text)
 	if err != nil {

@@ -30,6 +30,20 @@ type Table struct {
 	Columns []Column
 	// Immutable rows are read without a lock: they can't change under the reader.
 	Immutable bool
+
+	texts map[string]string
+}
+
+// text returns the statement of that name, made once for each table. Only the writer's goroutine calls it.
+func (t *Table) text(name string, write func(*Table) string) string {
+	if text, ok := t.texts[name]; ok {
+		return text
+	}
+	if t.texts == nil {
+		t.texts = map[string]string{}
+	}
+	t.texts[name] = write(t)
+	return t.texts[name]
 }
 
 // Read asks for the rows whose column has one of the keys, locked for writing.
