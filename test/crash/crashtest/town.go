@@ -1,0 +1,281 @@
+package crashtest
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/feiqian/feiqian/internal/app"
+	"github.com/feiqian/feiqian/internal/party"
+	"github.com/feiqian/feiqian/internal/vault"
+	"github.com/feiqian/feiqian/internal/wallet"
+)
+
+// Town is the people around a platform, and all they did.
+type Town struct {
+	// Seed makes the same wishes again; FEIQIAN_TEST_SEED sets it.
+	Seed uint64
+	// Faulty lets acts end in the ways that only a town with moving clocks has.
+	Faulty bool
+
+	t         *testing.T
+	client    *http.Client
+	bases     []string // any of them answers for the platform
+	bank      string
+	staff     string
+	ahead     atomic.Int64 // nanoseconds that the platform's clock is in front of ours
+	people    []*person
+	merchants []*merchant
+
+	mu   sync.Mutex
+	acts []*act
+	paid []*act // payments that succeeded
+}
+
+type person struct {
+	id, phone, password, pin  string
+	bankNumber, bankAccountID string
+	token                     string
+	phones                    []*phone
+}
+
+// phone is a signed-in device; one actor uses it.
+type phone struct {
+	owner  *person
+	token  string
+	handle string
+	secret [vault.KeySize]byte
+	step   int64
+	n      int
+}
+
+type merchant struct {
+	id, key string
+	feeBps  int64
+}
+
+const (
+	newcomers      = 3 // people who register, beside those of the sandbox's world
+	phonesEach     = 3
+	firstMoney     = 500_000
+	customerAtBank = 100_000_000 // what bank.SeedAccounts gives each
+)
+
+// SeedOf returns the seed of this run.
+func SeedOf(t *testing.T) uint64 {
+	t.Helper()
+	seed := rand.Uint64()
+	if given := os.Getenv("FEIQIAN_TEST_SEED"); given != "" {
+		var err error
+		if seed, err = strconv.ParseUint(given, 10, 64); err != nil {
+			t.Fatalf("FEIQIAN_TEST_SEED: %v", err)
+		}
+	}
+	t.Logf("FEIQIAN_TEST_SEED=%d makes the same wishes again", seed)
+	return seed
+}
+
+// NewTown signs everybody in and gives them some money. The instances are ready.
+func NewTown(t *testing.T, seed uint64, instances ...*Instance) *Town {
+	t.Helper()
+	town := &Town{Seed: seed, t: t, client: newClient(), bank: instances[0].BankURL}
+	t.Cleanup(town.client.CloseIdleConnections)
+	for _, i := range instances {
+		town.bases = append(town.bases, i.URL)
+	}
+	world, err := app.LoadWorld(instances[0].Config)
+	if err != nil {
+		t.Fatalf("load the world: %v", err)
+	}
+	town.signInStaff(world)
+	for _, m := range world.Merchants {
+		town.merchants = append(town.merchants, &merchant{id: m.ID, key: m.Key, feeBps: m.FeeBps})
+	}
+	for _, c := range world.Customers {
+		p := &person{phone: c.Phone, password: c.Password, pin: c.PIN, bankNumber: c.BankAccount}
+		town.people = append(town.people, p)
+	}
+	town.register()
+	for _, p := range town.people {
+		town.signIn(p)
+	}
+	return town
+}
+
+func (town *Town) signInStaff(world app.World) {
+	town.t.Helper()
+	for _, s := range world.Staff {
+		if s.Role == party.RoleAdmin {
+			var session struct {
+				Token string `json:"token"`
+			}
+			town.must(call{Method: http.MethodPost, Path: "/ops/v1/login", Body: map[string]any{
+				"email": s.Email, "password": s.Password,
+			}}, &session)
+			town.staff = session.Token
+		}
+	}
+}
+
+// register brings the newcomers, with accounts that the bank's seed has.
+func (town *Town) register() {
+	town.t.Helper()
+	accounts := []struct{ number, name string }{
+		{"9555010000000041", "刘洋"}, {"9555010000000058", "陈静"}, {"9555010000000066", "杨帆"},
+	}
+	for i := range newcomers {
+		p := &person{
+			phone: fmt.Sprintf("+86139000000%02d", i), password: "a long password", pin: "739402", bankNumber: accounts[i].number,
+		}
+		var session sessionView
+		town.must(call{Method: http.MethodPost, Path: "/wallet/v1/register", Body: map[string]any{
+			"phone": p.phone, "name": accounts[i].name, "password": p.password,
+		}}, &session)
+		town.must(call{Method: http.MethodPut, Path: "/wallet/v1/pin", Token: session.Token, Body: map[string]any{
+			"pin": p.pin, "password": p.password,
+		}}, nil)
+		town.must(call{Method: http.MethodPost, Path: "/wallet/v1/bank_accounts", Token: session.Token, Body: map[string]any{
+			"number": p.bankNumber, "holder_name": accounts[i].name,
+		}}, nil)
+		town.people = append(town.people, p)
+	}
+}
+
+type sessionView struct {
+	Token    string `json:"token"`
+	Customer struct {
+		ID string `json:"id"`
+	} `json:"customer"`
+	Device struct {
+		Handle string `json:"handle"`
+		Secret string `json:"secret"`
+	} `json:"device"`
+}
+
+func (town *Town) signIn(p *person) {
+	town.t.Helper()
+	for range phonesEach {
+		var session sessionView
+		town.must(call{Method: http.MethodPost, Path: "/wallet/v1/login", Body: map[string]any{
+			"phone": p.phone, "password": p.password, "device_name": "test",
+		}}, &session)
+		secret, err := base64.RawURLEncoding.DecodeString(session.Device.Secret)
+		if err != nil || len(secret) != vault.KeySize {
+			town.t.Fatalf("device secret: %v", err)
+		}
+		p.id, p.token = session.Customer.ID, session.Token
+		p.phones = append(p.phones, &phone{
+			owner: p, token: session.Token, handle: session.Device.Handle, secret: [vault.KeySize]byte(secret),
+		})
+	}
+	var accounts struct {
+		Data []struct {
+			ID string `json:"id"`
+		} `json:"data"`
+	}
+	town.must(call{Method: http.MethodGet, Path: "/wallet/v1/bank_accounts", Token: p.token}, &accounts)
+	if len(accounts.Data) != 1 {
+		town.t.Fatalf("%s has %d bank accounts", p.phone, len(accounts.Data))
+	}
+	p.bankAccountID = accounts.Data[0].ID
+	first := &act{
+		kind: topUp, payer: p, amount: firstMoney,
+		call: town.bankMoney(p.phones[0], "/wallet/v1/top_ups", "first-"+p.id, firstMoney),
+	}
+	if !town.settle(rand.New(rand.NewPCG(town.Seed, 0)), first) {
+		town.t.Fatal("there is no first money")
+	}
+	var done result
+	town.must(call{Method: http.MethodGet, Path: "/wallet/v1/top_ups/" + first.result.ID + "?wait=20", Token: p.token}, &done)
+	if done.State != stateSucceeded {
+		town.t.Fatalf("the first money is %s", done.State)
+	}
+}
+
+// must makes a call that has to be answered well, and reads the answer. It waits for a platform that is
+// not there for a moment.
+func (town *Town) must(c call, into any) {
+	town.t.Helper()
+	var last string
+	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(20 * time.Millisecond) {
+		r, err := send(town.t.Context(), town.client, town.bases[0], c)
+		switch {
+		case err != nil:
+			last = err.Error()
+		case r.Status < http.StatusMultipleChoices:
+			if into == nil {
+				return
+			}
+			if err := json.Unmarshal(r.Body, into); err != nil {
+				town.t.Fatalf("%s %s: %v in %s", c.Method, c.Path, err, r.Body)
+			}
+			return
+		case r.Status < http.StatusInternalServerError && r.Status != http.StatusTooManyRequests:
+			town.t.Fatalf("%s %s: %d %s", c.Method, c.Path, r.Status, r.Body)
+		default:
+			last = fmt.Sprintf("%d %s", r.Status, r.Body)
+		}
+	}
+	town.t.Fatalf("%s %s: no answer in %s; the last was %s", c.Method, c.Path, patience, last)
+}
+
+// now is the platform's time.
+func (town *Town) now() time.Time { return time.Now().Add(time.Duration(town.ahead.Load())) }
+
+// Advance moves the clocks of all instances forward.
+func (town *Town) Advance(d time.Duration) {
+	town.t.Helper()
+	town.ahead.Add(int64(d))
+	for i := range town.bases {
+		town.advance(i, d)
+	}
+}
+
+// advance moves the clock of one instance.
+func (town *Town) advance(instance int, d time.Duration) {
+	town.t.Helper()
+	other := &Town{t: town.t, client: town.client, bases: town.bases[instance : instance+1]}
+	other.must(call{Method: http.MethodPost, Path: "/ops/v1/sandbox/clock", Token: town.staff, Body: map[string]any{
+		"seconds": int64(d / time.Second),
+	}}, nil)
+}
+
+// Restarted sets the clock of an instance that was started again, since its own has forgotten how far in front it was.
+func (town *Town) Restarted(instance int) {
+	town.t.Helper()
+	if ahead := time.Duration(town.ahead.Load()); ahead > 0 {
+		town.advance(instance, ahead)
+	}
+}
+
+// Faults sets the troubles of the bank's line.
+func (town *Town) Faults(latencyMS, dropBefore, dropAfter int) {
+	town.t.Helper()
+	bank := &Town{t: town.t, client: town.client, bases: []string{town.bank}}
+	bank.must(call{Method: http.MethodPost, Path: "/control/faults", Body: map[string]any{
+		"latency_ms": latencyMS, "drop_before": dropBefore, "drop_after": dropAfter,
+	}}, nil)
+}
+
+// nextCode is the next code of the phone, "" when it has used all it may for now.
+func (p *phone) nextCode(now time.Time) string {
+	const codesEach = 10
+	step := wallet.StepOf(now)
+	if p.step < step {
+		p.step, p.n = step, 0
+	} else if p.n++; p.n == codesEach {
+		p.step, p.n = p.step+1, 0
+	}
+	if p.step > step+1 {
+		return ""
+	}
+	return wallet.ComputeCode(p.secret, p.handle, p.step, p.n)
+}
