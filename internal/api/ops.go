@@ -246,18 +246,36 @@ type setCustomerStateRequest struct {
 	Body setCustomerStateBody
 }
 
+// setCustomerState changes the customer and then the accounts, so that who is frozen is frozen everywhere at once. Closing goes the
+// other way round: an account with money refuses it, and then the customer stays as before.
 func (s *Services) setCustomerState(ctx context.Context, req *setCustomerStateRequest) (*NoContent, error) {
+	if req.Body.State == party.StateClosed {
+		if _, err := s.Parties.Customer(ctx, req.ID); err != nil {
+			return nil, err
+		}
+		if err := s.setAccountStates(ctx, req.ID, ledger.Closed); err != nil {
+			return nil, err
+		}
+		return &NoContent{}, s.Parties.SetCustomerState(ctx, req.ID, req.Body.State)
+	}
 	if err := s.Parties.SetCustomerState(ctx, req.ID, req.Body.State); err != nil {
 		return nil, err
 	}
-	states := map[party.State]ledger.AccountState{party.StateActive: ledger.Open, party.StateFrozen: ledger.Frozen, party.StateClosed: ledger.Closed}
+	state := ledger.Open
+	if req.Body.State == party.StateFrozen {
+		state = ledger.Frozen
+	}
+	return &NoContent{}, s.setAccountStates(ctx, req.ID, state)
+}
+
+func (s *Services) setAccountStates(ctx context.Context, customer id.Customer, state ledger.AccountState) error {
 	for _, currency := range s.Currencies {
-		account := ledger.Account(ledger.UserBalance, currency, string(req.ID))
-		if err := s.Ledger.ChangeState(ctx, account, states[req.Body.State]); err != nil {
-			return nil, err
+		account := ledger.Account(ledger.UserBalance, currency, string(customer))
+		if err := s.Ledger.ChangeState(ctx, account, state); err != nil {
+			return err
 		}
 	}
-	return &NoContent{}, nil
+	return nil
 }
 
 type deadJobsRequest struct {

@@ -13,6 +13,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,7 +35,7 @@ type Request struct {
 	Key string
 	// Body is the request as it was sent; the same key must come with the same body.
 	Body []byte
-	// DryRun decides and answers as ever, and writes nothing.
+	// DryRun decides and answers as ever, and writes nothing; only a wrong PIN is counted as ever.
 	DryRun bool
 }
 
@@ -91,11 +92,7 @@ func (k *Keys) Once(ctx context.Context, req Request, keys []commit.Key,
 	fingerprint := hash(string(req.Body))
 	key := k.table.Key(name)
 	var answer Answer
-	run := k.committer.Do
-	if req.DryRun {
-		run = k.committer.DryRun
-	}
-	err := run(ctx, append(keys, key), func(tx *commit.Tx) error {
+	once := func(tx *commit.Tx) error {
 		stored, found, err := k.table.Get(tx, key)
 		if err != nil {
 			return err
@@ -119,8 +116,31 @@ func (k *Keys) Once(ctx context.Context, req Request, keys []commit.Key,
 		answer = Answer{Status: status, Body: body}
 		k.table.Put(tx, row{ID: name, Fingerprint: fingerprint, Status: int64(status), Body: string(body), CreatedAt: tx.Now()})
 		return nil
-	})
+	}
+	run := k.committer.Do
+	if req.DryRun {
+		run = k.dryRun
+	}
+	err := run(ctx, append(keys, key), once)
 	return answer, err
+}
+
+// errDry takes a dry run back.
+var errDry = errors.New("a dry run")
+
+// dryRun decides and takes back what the decision wrote, but for what a refusal keeps (commit.Keep): a wrong PIN is
+// counted, or a dry run would be a way to guess it.
+func (k *Keys) dryRun(ctx context.Context, keys []commit.Key, decide func(tx *commit.Tx) error) error {
+	err := k.committer.Do(ctx, keys, func(tx *commit.Tx) error {
+		if err := decide(tx); err != nil {
+			return err
+		}
+		return errDry
+	})
+	if errors.Is(err, errDry) {
+		return nil
+	}
+	return err
 }
 
 const forgetBatch = 1000
