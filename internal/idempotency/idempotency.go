@@ -82,7 +82,7 @@ func hash(parts ...string) string {
 }
 
 // Once runs decide in a group commit, unless the request's key was answered before. decide returns
-// the status and the value whose JSON is the answer. Keys are the rows that decide reads.
+// the status and the value whose JSON is the answer (a json.RawMessage is it already). Keys are the rows that decide reads.
 //
 // Errors: idempotency.key_reused (Mismatch), and decide's own.
 func (k *Keys) Once(ctx context.Context, req Request, keys []commit.Key,
@@ -109,9 +109,11 @@ func (k *Keys) Once(ctx context.Context, req Request, keys []commit.Key,
 		if err != nil {
 			return err
 		}
-		body, err := json.Marshal(value)
-		if err != nil {
-			return fault.Wrap(err, "write the answer")
+		body, written := value.(json.RawMessage)
+		if !written {
+			if body, err = json.Marshal(value); err != nil {
+				return fault.Wrap(err, "write the answer")
+			}
 		}
 		answer = Answer{Status: status, Body: body}
 		k.table.Put(tx, row{ID: name, Fingerprint: fingerprint, Status: int64(status), Body: string(body), CreatedAt: tx.Now()})

@@ -53,16 +53,22 @@ func New(c *commit.Committer, db *sqldb.DB) *Outbox {
 // Add writes an event in the decision. ID is handed in, made before the decision; data is the
 // subject as the API shows it. An event of no merchant is for the platform itself.
 func (o *Outbox) Add(tx *commit.Tx, e Event, data any) error {
+	_, err := o.Announce(tx, e, data)
+	return err
+}
+
+// Announce is Add for an act whose answer is the event's data: it returns the JSON, which is made once.
+func (o *Outbox) Announce(tx *commit.Tx, e Event, data any) (json.RawMessage, error) {
 	body, err := json.Marshal(data)
 	if err != nil {
-		return fault.Wrap(err, "write event "+e.Kind)
+		return nil, fault.Wrap(err, "write event "+e.Kind)
 	}
 	e.Data, e.CreatedAt = body, tx.Now()
 	o.table.Append(tx, e)
 	if o.watchers.Load() > 0 {
 		tx.After(func() { o.wake(e.Subject) })
 	}
-	return nil
+	return body, nil
 }
 
 // Query asks for events, oldest first. After is the id behind which to go on.

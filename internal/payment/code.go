@@ -21,10 +21,11 @@ func (p *Payments) createByCode(ctx context.Context, order Order, merchant party
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
-	_, customer, err := p.Wallets.Resolve(ctx, code.Handle)
+	holder, customer, err := p.Wallets.Resolve(ctx, code.Handle)
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
+	code = p.Wallets.Check(code, holder)
 	fee, err := feeOf(merchant, order.Amount)
 	if err != nil {
 		return idempotency.Answer{}, err
@@ -61,7 +62,8 @@ func (p *Payments) createByCode(ctx context.Context, order Order, merchant party
 		}
 		p.payments.Put(tx, row)
 		event.Kind = "payment." + string(row.State)
-		return statusCreated, row, p.Outbox.Add(tx, event, row)
+		body, err := p.Outbox.Announce(tx, event, row)
+		return statusCreated, body, err
 	})
 }
 

@@ -63,7 +63,8 @@ func (p *Payments) Create(ctx context.Context, order Order) (idempotency.Answer,
 		}
 		payment.CreatedAt, payment.ExpiresAt = tx.Now(), tx.Now().Add(order.ExpiresIn)
 		p.payments.Put(tx, payment)
-		return statusCreated, payment, p.Outbox.Add(tx, event, payment)
+		body, err := p.Outbox.Announce(tx, event, payment)
+		return statusCreated, body, err
 	})
 }
 

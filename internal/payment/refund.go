@@ -79,7 +79,8 @@ func (p *Payments) Refund(ctx context.Context, order RefundOrder) (idempotency.A
 		if err != nil {
 			return 0, nil, err
 		}
-		return statusCreated, row, p.Outbox.Add(tx, event, row)
+		body, err := p.Outbox.Announce(tx, event, row)
+		return statusCreated, body, err
 	})
 }
 

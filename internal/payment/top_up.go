@@ -79,7 +79,8 @@ func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Ans
 		row.CreatedAt = tx.Now()
 		p.topUps.Put(tx, row)
 		p.Attempts.Start(tx, try, work)
-		return statusCreated, row, p.Outbox.Add(tx, event, row)
+		body, err := p.Outbox.Announce(tx, event, row)
+		return statusCreated, body, err
 	})
 }
 

@@ -70,7 +70,8 @@ func (p *Payments) Transfer(ctx context.Context, order TransferOrder) (idempoten
 		row := transfer
 		row.CreatedAt = tx.Now()
 		p.transfers.Append(tx, row)
-		return statusCreated, row, p.Outbox.Add(tx, event, row)
+		body, err := p.Outbox.Announce(tx, event, row)
+		return statusCreated, body, err
 	})
 }
 

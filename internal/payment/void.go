@@ -24,7 +24,8 @@ func (p *Payments) Void(ctx context.Context, merchant id.Merchant, name id.Payme
 		}
 		row.CompletedAt = tx.Now()
 		p.payments.Put(tx, row)
-		return statusOK, row, p.Outbox.Add(tx, event, row)
+		body, err := p.Outbox.Announce(tx, event, row)
+		return statusOK, body, err
 	})
 }
 

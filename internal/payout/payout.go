@@ -143,7 +143,8 @@ func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer
 		row.CreatedAt, row.Entry = tx.Now(), entry.ID
 		p.table.Put(tx, row)
 		p.Attempts.Start(tx, try, work)
-		return 201, row, p.Outbox.Add(tx, event, row)
+		body, err := p.Outbox.Announce(tx, event, row)
+		return 201, body, err
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/vault"
 )
 
@@ -55,6 +56,10 @@ type Code struct {
 	Handle string
 	n      int
 	otp    [otpLength]byte
+
+	// Of Wallets.Check: the step at which the code is right for device, −1 for none.
+	device id.Device
+	step   int64
 }
 
 // ParseCode reads the 24 digits of a payment code; blanks between them are passed over. It checks
