@@ -157,7 +157,8 @@ type ListQuery struct {
 func (p *Payments) List(ctx context.Context, q ListQuery) ([]Payment, bool, error) {
 	rows, err := p.DB.Read.QueryContext(ctx, `SELECT `+paymentColumns+` FROM payments
 		WHERE merchant_id = $1 AND ($2 = '' OR id < $2) AND ($3 = '' OR reference_key = $3) AND ($4 = '' OR state = $4)
-		AND (CAST($5 AS BIGINT) = 0 OR created_at >= $5) AND (CAST($6 AS BIGINT) = 0 OR created_at < $6) AND (CAST($7 AS BIGINT) = 0 OR amount_minor >= $7) AND (CAST($8 AS BIGINT) = 0 OR amount_minor <= $8)
+		AND (CAST($5 AS BIGINT) = 0 OR created_at >= $5) AND (CAST($6 AS BIGINT) = 0 OR created_at < $6)
+		AND (CAST($7 AS BIGINT) = 0 OR amount_minor >= $7) AND (CAST($8 AS BIGINT) = 0 OR amount_minor <= $8)
 		ORDER BY id DESC LIMIT $9`,
 		string(q.Merchant), string(q.Before), referenceKey(q.Merchant, q.Reference), string(q.State),
 		clock.Micros(q.From), clock.Micros(q.To), q.AmountMin, q.AmountMax, q.Limit+1)
