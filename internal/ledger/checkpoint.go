@@ -155,14 +155,23 @@ func scanCheckpoint(scan func(...any) error) (Checkpoint, error) {
 	return c, nil
 }
 
-// sign signs the log as it was with size leaves, unless that is signed. It refuses to sign a log that
+// sign signs the log as it is, unless that is signed. It refuses to sign a log that
 // does not contain what was signed before.
 //
 // Errors: ledger.log_forked, ledger.log_damaged.
-func (l *Log) sign(ctx context.Context, size int64) error {
+func (l *Log) sign(ctx context.Context) error {
 	before, err := l.newest(ctx)
-	if err != nil || before.Size == size {
+	if err != nil {
 		return err
+	}
+	// The size is read after the checkpoint: another node may sequence and sign at any time, and a size that
+	// is older than the checkpoint would look like a fork.
+	size, err := logSize(ctx, l.db.Read)
+	if err != nil {
+		return fault.Wrap(l.db.Fault(err), "read the size of the log")
+	}
+	if before.Size == size {
+		return nil
 	}
 	if err := l.checkGrown(ctx, before, size); err != nil {
 		return err

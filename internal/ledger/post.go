@@ -3,8 +3,10 @@ package ledger
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/feiqian/feiqian/internal/clock"
@@ -40,8 +42,8 @@ func (l *Ledger) Post(tx *commit.Tx, e Entry) error {
 			return fault.Wrap(err, "post "+string(e.ID))
 		}
 	}
-	if len(p.lines) == 0 || len(p.lines) > LinesMax {
-		return fault.New(fault.Internal, "ledger.bad_entry", "an entry has 1 to 200 lines").
+	if len(p.lines) == 0 || len(p.lines) > LinesMax || strings.Contains(e.Subject, "\n") {
+		return fault.New(fault.Internal, "ledger.bad_entry", "an entry has 1 to 200 lines and a subject without line breaks").
 			WithCause(fmt.Errorf("entry %s has %d", e.ID, len(p.lines)))
 	}
 	return p.finish()
@@ -121,6 +123,8 @@ func (l *Ledger) checkLine(line Line) error {
 	}
 	bad := fault.New(fault.Internal, "ledger.bad_entry", "the entry is not well formed")
 	switch {
+	case strings.Contains(string(line.Reason+Reason(line.Debit)+Reason(line.Credit)), "\n"):
+		return bad.WithCause(errors.New("a line break: the log's record has one item a line"))
 	case line.Reason == "":
 		return bad.WithCause(fmt.Errorf("no reason: %s to %s", line.Debit, line.Credit))
 	case line.Debit == line.Credit:

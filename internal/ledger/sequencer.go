@@ -59,7 +59,7 @@ func (l *Log) Seal(ctx context.Context) (Checkpoint, error) {
 	if size == 0 {
 		return Checkpoint{}, noCheckpoint()
 	}
-	if err := l.sign(ctx, size); err != nil {
+	if err := l.sign(ctx); err != nil {
 		return Checkpoint{}, err
 	}
 	return l.Checkpoint(ctx)
@@ -225,5 +225,5 @@ func (l *Log) signWhenDue(ctx context.Context) (unsigned bool, err error) {
 	if age := l.clock.Now().Sub(newest.CreatedAt); age >= 0 && age < checkpointEvery {
 		return true, nil
 	}
-	return false, l.sign(ctx, size)
+	return false, l.sign(ctx)
 }
