@@ -70,7 +70,13 @@ type App struct {
 
 // New opens the database, wires all packages and starts the committer. Close undoes it. Channels are the
 // ways out that the caller has started or configured.
-func New(ctx context.Context, cfg config.Config, clk *clock.Clock, version string, channels ...channel.Channel) (*App, error) {
+func New(
+	ctx context.Context,
+	cfg config.Config,
+	clk *clock.Clock,
+	version string,
+	channels ...channel.Channel,
+) (*App, error) {
 	a := &App{Config: cfg, Clock: clk, log: slog.Default(), channels: channels}
 	if err := a.open(ctx); err != nil {
 		a.Close()
@@ -127,8 +133,19 @@ func (a *App) wire(ctx context.Context, version string) error {
 	a.closers = append(a.closers, release)
 	currencies := []money.Currency{a.Config.Currency}
 	a.Payments = payment.New(payment.Parts{
-		Committer: c, DB: a.DB, Clock: a.Clock, Ledger: a.Ledger, Outbox: events, Keys: a.keys, Parties: a.Parties, Auth: a.Auth,
-		Wallets: wallets, Attempts: a.Attempts, BankAccounts: accounts, Currencies: currencies, Stripe: stripe,
+		Committer:    c,
+		DB:           a.DB,
+		Clock:        a.Clock,
+		Ledger:       a.Ledger,
+		Outbox:       events,
+		Keys:         a.keys,
+		Parties:      a.Parties,
+		Auth:         a.Auth,
+		Wallets:      wallets,
+		Attempts:     a.Attempts,
+		BankAccounts: accounts,
+		Currencies:   currencies,
+		Stripe:       stripe,
 	})
 	a.Payouts = payout.New(payout.Parts{
 		Committer: c, DB: a.DB, Clock: a.Clock, Ledger: a.Ledger, Outbox: events, Keys: a.keys, Auth: a.Auth,
@@ -166,11 +183,19 @@ func (a *App) serve(ctx context.Context, version string) error {
 	registry.MustRegister(a.Committer.Metrics.Collectors()...)
 	registry.MustRegister(a.Jobs.Metrics.Collectors()...)
 	a.Server = api.New(api.Options{
-		Title: "Feiqian API", Version: version, Clock: a.Clock, Log: a.log,
-		Verifiers: a.services.Verifiers(), Endpoints: a.services.Endpoints(),
-		Mounts: a.mounts(), Metrics: registry, Tracer: tracer,
-		Ready:        []api.ReadyCheck{{Name: "database", Run: a.DB.Read.PingContext}},
-		BodyMaxBytes: a.Config.BodyMaxBytes, RequestTimeout: a.Config.RequestTimeout, ShutdownTimeout: a.Config.ShutdownTimeout,
+		Title:           "Feiqian API",
+		Version:         version,
+		Clock:           a.Clock,
+		Log:             a.log,
+		Verifiers:       a.services.Verifiers(),
+		Endpoints:       a.services.Endpoints(),
+		Mounts:          a.mounts(),
+		Metrics:         registry,
+		Tracer:          tracer,
+		Ready:           []api.ReadyCheck{{Name: "database", Run: a.DB.Read.PingContext}},
+		BodyMaxBytes:    a.Config.BodyMaxBytes,
+		RequestTimeout:  a.Config.RequestTimeout,
+		ShutdownTimeout: a.Config.ShutdownTimeout,
 	})
 	return nil
 }
@@ -219,9 +244,12 @@ func (a *App) work() []func(context.Context) {
 	for _, c := range a.channels {
 		name := c.Capabilities().Name
 		for _, terms := range c.Capabilities().Terms {
-			work = append(work, every("channel.arrive."+name+"."+string(terms.Currency), time.Second, func(ctx context.Context) error {
-				return a.Attempts.Arrive(ctx, name, terms.Currency)
-			}))
+			work = append(
+				work,
+				every("channel.arrive."+name+"."+string(terms.Currency), time.Second, func(ctx context.Context) error {
+					return a.Attempts.Arrive(ctx, name, terms.Currency)
+				}),
+			)
 		}
 	}
 	return work

@@ -142,7 +142,12 @@ func secretPIN() string {
 }
 
 // StartBank starts the sandbox bank of the world and returns the channel to it.
-func StartBank(ctx context.Context, cfg config.Config, world World, clk *clock.Clock) (*bank.Server, channel.Channel, error) {
+func StartBank(
+	ctx context.Context,
+	cfg config.Config,
+	world World,
+	clk *clock.Clock,
+) (*bank.Server, channel.Channel, error) {
 	server, err := bank.Start(ctx, bank.Config{
 		Listen: cfg.SandboxListen, DatabasePath: filepath.Join(WorldDir(cfg), bankFile), Keys: world.Bank, Clock: clk,
 		NotifyURL: "http://" + cfg.Listen + "/channels/bank/notices",
@@ -176,7 +181,10 @@ func (a *App) Seed(ctx context.Context, world *World) error {
 		changed = changed || made
 	}
 	for _, person := range world.Staff {
-		_, err := a.Auth.CreateStaff(ctx, auth.NewStaff{Email: person.Email, Name: person.Name, Role: person.Role, Password: person.Password})
+		_, err := a.Auth.CreateStaff(
+			ctx,
+			auth.NewStaff{Email: person.Email, Name: person.Name, Role: person.Role, Password: person.Password},
+		)
 		if err != nil && fault.CodeOf(err) != "party.email_taken" {
 			return err
 		}

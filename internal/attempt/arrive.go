@@ -51,7 +51,8 @@ func (a *Attempts) Arrive(ctx context.Context, name string, currency money.Curre
 
 func (a *Attempts) arriveLine(ctx context.Context, name string, line channel.StatementLine) error {
 	attempt, err := a.Attempt(ctx, line.Reference)
-	if fault.KindOf(err) == fault.NotFound || (err == nil && (attempt.Kind != line.Kind || attempt.Amount != line.Amount)) {
+	if fault.KindOf(err) == fault.NotFound ||
+		(err == nil && (attempt.Kind != line.Kind || attempt.Amount != line.Amount)) {
 		a.log.ErrorContext(ctx, "a statement line matches no attempt", slog.String("channel", name),
 			slog.String("channel_reference", line.ChannelReference), slog.String("reference", string(line.Reference)))
 		return nil
@@ -62,7 +63,11 @@ func (a *Attempts) arriveLine(ctx context.Context, name string, line channel.Sta
 	if !attempt.ArrivedAt.IsZero() {
 		return nil
 	}
-	result := channel.Result{Outcome: channel.OutcomeSucceeded, ChannelReference: line.ChannelReference, BookedAt: line.BookedAt}
+	result := channel.Result{
+		Outcome:          channel.OutcomeSucceeded,
+		ChannelReference: line.ChannelReference,
+		BookedAt:         line.BookedAt,
+	}
 	if err := a.record(ctx, attempt, result, nil); err != nil {
 		return err
 	}

@@ -110,7 +110,8 @@ func (a *Attempts) Register(kind channel.Kind, handler Handler) { a.handlers[kin
 func (a *Attempts) Channel(name string) (channel.Channel, error) {
 	c, ok := a.channels[name]
 	if !ok {
-		return nil, fault.New(fault.Invalid, channel.CodeNotSupported, "this channel is not available here").WithParam("channel")
+		return nil, fault.New(fault.Invalid, channel.CodeNotSupported, "this channel is not available here").
+			WithParam("channel")
 	}
 	return c, nil
 }

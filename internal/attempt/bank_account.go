@@ -55,7 +55,12 @@ func NewBankAccounts(attempts *Attempts, keys *idempotency.Keys) *BankAccounts {
 
 // Bind asks the bank for a token of the account and links it to the customer; the same account
 // linked again gives the link that is there. Errors: those of channel.Bind.
-func (b *BankAccounts) Bind(ctx context.Context, customer id.Customer, name string, bind channel.BindRequest) (BankAccount, error) {
+func (b *BankAccounts) Bind(
+	ctx context.Context,
+	customer id.Customer,
+	name string,
+	bind channel.BindRequest,
+) (BankAccount, error) {
 	route, err := b.attempts.Channel(name)
 	if err != nil {
 		return BankAccount{}, err
@@ -120,7 +125,8 @@ func (b *BankAccounts) List(ctx context.Context, customer id.Customer) ([]BankAc
 func (b *BankAccounts) Of(ctx context.Context, customer id.Customer, name id.BankAccount) (BankAccount, error) {
 	account, err := scanBankAccount(b.attempts.db.Read.QueryRowContext(ctx,
 		"SELECT "+bankAccountColumns+" FROM bank_accounts WHERE id = $1", string(name)).Scan)
-	if errors.Is(err, sql.ErrNoRows) || (err == nil && (account.Customer != customer || account.State != bankAccountActive)) {
+	if errors.Is(err, sql.ErrNoRows) ||
+		(err == nil && (account.Customer != customer || account.State != bankAccountActive)) {
 		return BankAccount{}, fault.New(fault.NotFound, "bank_account.not_found", "there is no such linked bank account").
 			WithParam("bank_account_id")
 	}

@@ -18,8 +18,27 @@ func scan(row func(...any) error) (Attempt, error) {
 		a                                            Attempt
 		queryAt, sentAt, arrivedAt, created, updated int64
 	)
-	err := row(&a.ID, &a.Kind, &a.Subject, &a.Customer, &a.Channel, &a.BankToken, &a.Amount.Minor, &a.Amount.Currency, &a.State, &a.DeclineCode,
-		&a.ChannelReference, &a.Problem, &a.Queries, &queryAt, &sentAt, &a.Stripe, &arrivedAt, &created, &updated)
+	err := row(
+		&a.ID,
+		&a.Kind,
+		&a.Subject,
+		&a.Customer,
+		&a.Channel,
+		&a.BankToken,
+		&a.Amount.Minor,
+		&a.Amount.Currency,
+		&a.State,
+		&a.DeclineCode,
+		&a.ChannelReference,
+		&a.Problem,
+		&a.Queries,
+		&queryAt,
+		&sentAt,
+		&a.Stripe,
+		&arrivedAt,
+		&created,
+		&updated,
+	)
 	a.QueryAt, a.SentAt, a.ArrivedAt = clock.FromMicros(queryAt), clock.FromMicros(sentAt), clock.FromMicros(arrivedAt)
 	a.CreatedAt, a.UpdatedAt = clock.FromMicros(created), clock.FromMicros(updated)
 	return a, err
@@ -27,7 +46,9 @@ func scan(row func(...any) error) (Attempt, error) {
 
 // Attempt returns one attempt. Errors: attempt.not_found.
 func (a *Attempts) Attempt(ctx context.Context, name id.Attempt) (Attempt, error) {
-	attempt, err := scan(a.db.Read.QueryRowContext(ctx, "SELECT "+columns+" FROM attempts WHERE id = $1", string(name)).Scan)
+	attempt, err := scan(
+		a.db.Read.QueryRowContext(ctx, "SELECT "+columns+" FROM attempts WHERE id = $1", string(name)).Scan,
+	)
 	if errors.Is(err, sql.ErrNoRows) {
 		return attempt, notFound(false)
 	}

@@ -38,7 +38,12 @@ func (a *Attempts) Sweep(ctx context.Context) error {
 		wg.Go(func() {
 			defer func() { <-places }()
 			if err := a.ask(ctx, attempt); err != nil {
-				a.log.WarnContext(ctx, "could not settle an attempt", slog.String("attempt", string(attempt.ID)), slog.Any("error", err))
+				a.log.WarnContext(
+					ctx,
+					"could not settle an attempt",
+					slog.String("attempt", string(attempt.ID)),
+					slog.Any("error", err),
+				)
 			}
 		})
 	}
@@ -55,7 +60,10 @@ func (a *Attempts) ask(ctx context.Context, attempt Attempt) error {
 	terms := route.Capabilities()
 	callContext, cancel := context.WithTimeout(ctx, terms.Timeout)
 	defer cancel()
-	result, callErr := route.Query(callContext, channel.Query{Reference: attempt.ID, Kind: attempt.Kind, Amount: attempt.Amount})
+	result, callErr := route.Query(
+		callContext,
+		channel.Query{Reference: attempt.ID, Kind: attempt.Kind, Amount: attempt.Amount},
+	)
 	if result.Outcome == channel.OutcomeNotFound && !terms.NotFoundTrusted(attempt.SentAt, a.clock.Now()) {
 		result = channel.Result{Message: "not found, not yet believed"}
 	}

@@ -29,7 +29,14 @@ func (p *people) actor(scenario string, i, n int, server *server) (actor, error)
 	if err != nil {
 		return nil, err
 	}
-	c := client{link: link, people: p, number: i, step: n, at: i % len(p.payers), prefix: fmt.Sprintf("%d-%d-", time.Now().UnixNano(), i)} //nolint:forbidigo // a name
+	c := client{
+		link:   link,
+		people: p,
+		number: i,
+		step:   n,
+		at:     i % len(p.payers),
+		prefix: fmt.Sprintf("%d-%d-", time.Now().UnixNano(), i),
+	} //nolint:forbidigo // a name
 	switch scenario {
 	case "transfer":
 		return &transferring{client: c}, nil
@@ -76,7 +83,13 @@ func (t *transferring) do() error {
 	if payee == payer {
 		payee = t.payer()
 	}
-	body := fmt.Appendf(nil, `{"amount":%d,"currency":"CNY","payee":"%s","pin":"%s"}`, 1+t.acts%100, payee.customer, payerPIN)
+	body := fmt.Appendf(
+		nil,
+		`{"amount":%d,"currency":"CNY","payee":"%s","pin":"%s"}`,
+		1+t.acts%100,
+		payee.customer,
+		payerPIN,
+	)
 	_, err := t.link.post("/wallet/v1/transfers", payer.token, t.key(), body)
 	return err
 }
@@ -90,7 +103,13 @@ func (t *charging) do() error {
 		return errors.New("all payers' codes are used up for now: a shorter run or more payers")
 	}
 	key := t.key()
-	body := fmt.Appendf(nil, `{"amount":%d,"currency":"CNY","reference":"%s","payment_code":"%s"}`, 100+t.acts%900, key, code)
+	body := fmt.Appendf(
+		nil,
+		`{"amount":%d,"currency":"CNY","reference":"%s","payment_code":"%s"}`,
+		100+t.acts%900,
+		key,
+		code,
+	)
 	answer, err := t.link.post("/v1/payments", t.people.key, key, body)
 	if err == nil && !bytes.Contains(answer, []byte(`"state":"succeeded"`)) {
 		return fmt.Errorf("declined: %s", answer)
@@ -102,7 +121,12 @@ type confirming struct{ client }
 
 func (t *confirming) do() error {
 	key := t.key()
-	answer, err := t.link.post("/v1/payments", t.people.key, key, fmt.Appendf(nil, `{"amount":%d,"currency":"CNY","reference":"%s"}`, 100+t.acts%900, key))
+	answer, err := t.link.post(
+		"/v1/payments",
+		t.people.key,
+		key,
+		fmt.Appendf(nil, `{"amount":%d,"currency":"CNY","reference":"%s"}`, 100+t.acts%900, key),
+	)
 	if err != nil {
 		return err
 	}
@@ -192,14 +216,28 @@ func dial(address string) (*link, error) {
 }
 
 func (l *link) post(path, token, key string, body []byte) ([]byte, error) {
-	l.request = fmt.Appendf(l.request[:0], "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %s\r\n"+
-		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n", path, l.host, token, key, len(body))
+	l.request = fmt.Appendf(
+		l.request[:0],
+		"POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %s\r\n"+
+			"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n",
+		path,
+		l.host,
+		token,
+		key,
+		len(body),
+	)
 	l.request = append(l.request, body...)
 	return l.roundTrip()
 }
 
 func (l *link) get(path, token string) ([]byte, error) {
-	l.request = fmt.Appendf(l.request[:0], "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", path, l.host, token)
+	l.request = fmt.Appendf(
+		l.request[:0],
+		"GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n",
+		path,
+		l.host,
+		token,
+	)
 	return l.roundTrip()
 }
 

@@ -116,7 +116,14 @@ func (p *people) add(ctx context.Context, a *app.App, i int) error {
 	if err != nil {
 		return err
 	}
-	lines := ledger.Flows{Stripe: "n00"}.TopUp(string(customer.ID), "bank", money.Amount{Minor: payerMoney, Currency: currency}, money.Zero(currency))
+	lines := ledger.Flows{
+		Stripe: "n00",
+	}.TopUp(
+		string(customer.ID),
+		"bank",
+		money.Amount{Minor: payerMoney, Currency: currency},
+		money.Zero(currency),
+	)
 	entry := ledger.NewEntry(a.Clock.Now(), "bench", lines...)
 	keys := append(a.Parties.CustomerKeys(customer), a.Ledger.KeysOf(lines)...)
 	if err := a.Committer.Do(ctx, keys, func(tx *commit.Tx) error {
@@ -139,8 +146,12 @@ func (p *people) add(ctx context.Context, a *app.App, i int) error {
 func (p *people) setPINs(ctx context.Context, a *app.App) error {
 	return a.DB.Write(ctx, func(tx *sql.Tx) error {
 		for _, payer := range p.payers {
-			_, err := tx.ExecContext(ctx, "INSERT INTO pins (id, mac, failures, locked_until, updated_at) VALUES ($1, $2, 0, 0, 0)",
-				string(payer.customer), a.Vault.PINMAC(payer.customer, payerPIN))
+			_, err := tx.ExecContext(
+				ctx,
+				"INSERT INTO pins (id, mac, failures, locked_until, updated_at) VALUES ($1, $2, 0, 0, 0)",
+				string(payer.customer),
+				a.Vault.PINMAC(payer.customer, payerPIN),
+			)
 			if err != nil {
 				return fmt.Errorf("set PIN: %w", err)
 			}
@@ -164,8 +175,11 @@ func (p *people) preload(ctx context.Context, a *app.App, o Options) error {
 		}
 		code := wallet.ComputeCode(payer.secret, payer.handle, first+int64(round/codesInStep), round%codesInStep)
 		_, err := a.Payments.Create(ctx, payment.Order{
-			Merchant: p.merchant, Amount: money.Amount{Minor: 100 + int64(i%900), Currency: currency}, Reference: key,
-			Code: code, Once: idempotency.Request{Caller: string(p.merchant), Route: "create_payment", Key: key, Body: []byte(key)},
+			Merchant:  p.merchant,
+			Amount:    money.Amount{Minor: 100 + int64(i%900), Currency: currency},
+			Reference: key,
+			Code:      code,
+			Once:      idempotency.Request{Caller: string(p.merchant), Route: "create_payment", Key: key, Body: []byte(key)},
 		})
 		if n := done.Add(1); n%shown == 0 {
 			fmt.Fprintf(o.Progress, "  %d payments stored\n", n)

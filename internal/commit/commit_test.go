@@ -67,7 +67,8 @@ func (f *fixture) add(t *testing.T, name string, n int64) error {
 func (f *fixture) value(t *testing.T, name string) int64 {
 	t.Helper()
 	var n int64
-	err := f.db.Read.QueryRowContext(t.Context(), "SELECT COALESCE(sum(status), 0) FROM idempotency_keys WHERE id = $1", name).Scan(&n)
+	err := f.db.Read.QueryRowContext(t.Context(), "SELECT COALESCE(sum(status), 0) FROM idempotency_keys WHERE id = $1", name).
+		Scan(&n)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -193,14 +193,21 @@ func (g *group) row() sqldb.Write {
 	return sqldb.Write{
 		Table: groupsTable(), Rows: 1,
 		Values: []any{
-			[]string{string(g.id)}, []int64{clock.Micros(g.now)},
-			[]int64{int64(len(g.leaves) / LeafSize)}, [][]byte{g.leaves},
+			[]string{string(g.id)},
+			[]int64{clock.Micros(g.now)},
+			[]int64{int64(len(g.leaves) / LeafSize)},
+			[][]byte{g.leaves},
 		},
 	}
 }
 
 func groupsTable() *sqldb.Table {
 	return &sqldb.Table{Name: "commit_groups", Columns: []sqldb.Column{
-		{Name: "id"}, {Name: "committed_at", Kind: sqldb.Int}, {Name: "leaf_count", Kind: sqldb.Int}, {Name: "leaves", Kind: sqldb.Bytes},
+		{
+			Name: "id",
+		},
+		{Name: "committed_at", Kind: sqldb.Int},
+		{Name: "leaf_count", Kind: sqldb.Int},
+		{Name: "leaves", Kind: sqldb.Bytes},
 	}}
 }

@@ -21,10 +21,14 @@ func newMetrics() *Metrics {
 	seconds := prometheus.ExponentialBuckets(0.0001, 2, 16)
 	return &Metrics{
 		size: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "feiqian_commit_group_size", Help: "Decisions in one commit.", Buckets: prometheus.ExponentialBuckets(1, 2, 11),
+			Name:    "feiqian_commit_group_size",
+			Help:    "Decisions in one commit.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 11),
 		}),
 		wait: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "feiqian_commit_wait_seconds", Help: "Time the first decision of a group waited in the queue.", Buckets: seconds,
+			Name:    "feiqian_commit_wait_seconds",
+			Help:    "Time the first decision of a group waited in the queue.",
+			Buckets: seconds,
 		}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "feiqian_commit_seconds", Help: "Time of a group from its reads to its durable commit.", Buckets: seconds,

@@ -192,7 +192,10 @@ func (g *rows[R]) writes(into []sqldb.Write) []sqldb.Write {
 		into = append(into, sqldb.Write{Table: &g.table.spec, Rows: len(fresh), Values: g.table.values(fresh)})
 	}
 	if len(changed) > 0 {
-		into = append(into, sqldb.Write{Table: &g.table.spec, Update: true, Rows: len(changed), Values: g.table.values(changed)})
+		into = append(
+			into,
+			sqldb.Write{Table: &g.table.spec, Update: true, Rows: len(changed), Values: g.table.values(changed)},
+		)
 	}
 	return into
 }

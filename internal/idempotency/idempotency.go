@@ -116,7 +116,10 @@ func (k *Keys) Once(ctx context.Context, req Request, keys []commit.Key,
 			}
 		}
 		answer = Answer{Status: status, Body: body}
-		k.table.Put(tx, row{ID: name, Fingerprint: fingerprint, Status: int64(status), Body: string(body), CreatedAt: tx.Now()})
+		k.table.Put(
+			tx,
+			row{ID: name, Fingerprint: fingerprint, Status: int64(status), Body: string(body), CreatedAt: tx.Now()},
+		)
 		return nil
 	}
 	run := k.committer.Do

@@ -137,13 +137,21 @@ func ParseAccountID(s string) (AccountID, error) {
 	_, known := lineOf(Chart(), a.Code())
 	_, err := money.ParseCurrency(string(a.Currency()))
 	if !known || err != nil || Account(a.Code(), a.Currency(), a.Owner()) != a || strings.ContainsAny(s, " \n\"\\") {
-		return "", fault.New(fault.Invalid, "ledger.bad_account", "an account is written code:currency[:owner], for example 2001:CNY:cus_…")
+		return "", fault.New(
+			fault.Invalid,
+			"ledger.bad_account",
+			"an account is written code:currency[:owner], for example 2001:CNY:cus_…",
+		)
 	}
 	return a, nil
 }
 
 func lineOf(chart []ChartLine, code Code) (ChartLine, bool) {
-	i, found := slices.BinarySearchFunc(chart, code, func(l ChartLine, c Code) int { return strings.Compare(string(l.Code), string(c)) })
+	i, found := slices.BinarySearchFunc(
+		chart,
+		code,
+		func(l ChartLine, c Code) int { return strings.Compare(string(l.Code), string(c)) },
+	)
 	if !found {
 		return ChartLine{}, false
 	}

@@ -95,7 +95,9 @@ func (f Flows) WithdrawalPaid(channel string, amount, cost money.Amount) []Line 
 // WithdrawalReturned gives the customer the money of a payout that the bank refused.
 func (f Flows) WithdrawalReturned(customer, channel string, amount money.Amount) []Line {
 	c := amount.Currency
-	return []Line{{ReasonWithdrawalReturned, f.channel(PayoutsInTransit, c, channel), wallet(UserBalance, c, customer), amount}}
+	return []Line{
+		{ReasonWithdrawalReturned, f.channel(PayoutsInTransit, c, channel), wallet(UserBalance, c, customer), amount},
+	}
 }
 
 // Refund gives a payer back part of a payment, and the merchant its share of the fee. Advance is the

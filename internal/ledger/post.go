@@ -97,17 +97,31 @@ func (p *posting) add(line Line) error {
 	debit.DebitsPosted += line.Amount.Minor
 	credit.CreditsPosted += line.Amount.Minor
 	if debit.DebitsPosted < 0 || credit.CreditsPosted < 0 {
-		return fault.New(fault.Conflict, "ledger.balance_too_large", "the sum of the account's postings is larger than the books allow")
+		return fault.New(
+			fault.Conflict,
+			"ledger.balance_too_large",
+			"the sum of the account's postings is larger than the books allow",
+		)
 	}
 	from, to := debit.path.extend(debit.Postings, name), credit.path.extend(credit.Postings, name)
 	debit.Postings, debit.path = from.n, from.path
 	credit.Postings, credit.path = to.n, to.path
 	p.lines = append(p.lines, Transfer{
-		ID: name, Reason: line.Reason, Subject: p.entry.Subject,
-		Debit: line.Debit, Credit: line.Credit, Amount: line.Amount,
-		DebitN: from.n, DebitPrev: from.prev, DebitJump: from.jump, DebitBalance: debit.Balance(p.ledger.chart[debit.Code].Side),
-		CreditN: to.n, CreditPrev: to.prev, CreditJump: to.jump, CreditBalance: credit.Balance(p.ledger.chart[credit.Code].Side),
-		Salt: saltOf(p.entry.Seed, number),
+		ID:            name,
+		Reason:        line.Reason,
+		Subject:       p.entry.Subject,
+		Debit:         line.Debit,
+		Credit:        line.Credit,
+		Amount:        line.Amount,
+		DebitN:        from.n,
+		DebitPrev:     from.prev,
+		DebitJump:     from.jump,
+		DebitBalance:  debit.Balance(p.ledger.chart[debit.Code].Side),
+		CreditN:       to.n,
+		CreditPrev:    to.prev,
+		CreditJump:    to.jump,
+		CreditBalance: credit.Balance(p.ledger.chart[credit.Code].Side),
+		Salt:          saltOf(p.entry.Seed, number),
 	})
 	return nil
 }

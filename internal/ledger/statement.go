@@ -221,8 +221,25 @@ func scanPosting(account AccountID, scan func(...any) error) (Posting, error) {
 			prev, jump string
 		}
 	)
-	err := scan(&p.Transfer, &p.Reason, &p.Subject, &debit, &credit, &p.Amount.Minor, &p.Amount.Currency, &at, &p.BusinessOn,
-		&d.n, &d.balance, &d.prev, &d.jump, &c.n, &c.balance, &c.prev, &c.jump)
+	err := scan(
+		&p.Transfer,
+		&p.Reason,
+		&p.Subject,
+		&debit,
+		&credit,
+		&p.Amount.Minor,
+		&p.Amount.Currency,
+		&at,
+		&p.BusinessOn,
+		&d.n,
+		&d.balance,
+		&d.prev,
+		&d.jump,
+		&c.n,
+		&c.balance,
+		&c.prev,
+		&c.jump,
+	)
 	if err != nil {
 		return p, err
 	}

@@ -84,7 +84,10 @@ func TestStatement(t *testing.T) {
 			if err != nil || page[0].N != n || more != (n > 3) {
 				t.Errorf("page before %d: %+v %v %v", n+1, page, more, err)
 			}
-			ranged, _, err := b.Statement(t.Context(), ledger.StatementQuery{Account: account, From: at, To: at.Add(time.Microsecond)})
+			ranged, _, err := b.Statement(
+				t.Context(),
+				ledger.StatementQuery{Account: account, From: at, To: at.Add(time.Microsecond)},
+			)
 			if err != nil || len(ranged) != 1 || ranged[0].N != n {
 				t.Errorf("range at %d: %+v %v", n, ranged, err)
 			}

@@ -41,8 +41,11 @@ type TrialProof struct {
 
 // Trial reads the trial balance on one snapshot.
 func (l *Ledger) Trial(ctx context.Context) (Trial, error) {
-	rows, err := l.db.Read.QueryContext(ctx, `SELECT code, currency, count(*), CAST(sum(debits_posted) AS TEXT), CAST(sum(credits_posted) AS TEXT)
-		FROM accounts GROUP BY code, currency ORDER BY currency, code`)
+	rows, err := l.db.Read.QueryContext(
+		ctx,
+		`SELECT code, currency, count(*), CAST(sum(debits_posted) AS TEXT), CAST(sum(credits_posted) AS TEXT)
+		FROM accounts GROUP BY code, currency ORDER BY currency, code`,
+	)
 	if err != nil {
 		return Trial{}, fault.Wrap(err, "read trial balance")
 	}
@@ -93,7 +96,8 @@ func (t *Trial) prove() {
 	}
 	for i := range t.Proofs {
 		p := &t.Proofs[i]
-		p.OK = p.ClientsDebits == p.ClientsCredit && p.OwnDebits == p.OwnCredits && p.Mirror == 0 && p.HeldForThem == p.OwedToThem
+		p.OK = p.ClientsDebits == p.ClientsCredit && p.OwnDebits == p.OwnCredits && p.Mirror == 0 &&
+			p.HeldForThem == p.OwedToThem
 	}
 }
 

@@ -33,7 +33,10 @@ func (p *Payments) createByCode(ctx context.Context, order Order, merchant party
 	now := p.Clock.Now()
 	payment := p.newPayment(order, now)
 	payment.Flow, payment.Customer = ByCode, customer
-	entry := ledger.NewEntry(now, string(payment.ID), p.flows.Payment(string(customer), string(order.Merchant), order.Amount, fee)...)
+	entry := ledger.NewEntry(
+		now,
+		string(payment.ID),
+		p.flows.Payment(string(customer), string(order.Merchant), order.Amount, fee)...)
 	event := outbox.Event{ID: id.New[id.Event](now), Merchant: payment.Merchant, Subject: string(payment.ID)}
 	keys := append(p.Ledger.KeysOf(entry.Lines), p.orderKeys(&payment)...)
 	keys = append(keys, p.Wallets.CodeKey(code.Handle))

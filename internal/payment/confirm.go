@@ -46,8 +46,16 @@ func (p *Payments) Confirm(ctx context.Context, c Confirmation) (idempotency.Ans
 		return idempotency.Answer{}, err
 	}
 	now := p.Clock.Now()
-	entry := ledger.NewEntry(now, string(known.ID), p.flows.Payment(string(c.Customer), string(known.Merchant), known.Amount, fee)...)
-	event := outbox.Event{ID: id.New[id.Event](now), Kind: "payment.succeeded", Merchant: known.Merchant, Subject: string(known.ID)}
+	entry := ledger.NewEntry(
+		now,
+		string(known.ID),
+		p.flows.Payment(string(c.Customer), string(known.Merchant), known.Amount, fee)...)
+	event := outbox.Event{
+		ID:       id.New[id.Event](now),
+		Kind:     "payment.succeeded",
+		Merchant: known.Merchant,
+		Subject:  string(known.ID),
+	}
 	key := p.payments.Key(string(c.Payment))
 	keys := append(p.Ledger.KeysOf(entry.Lines), key, p.Auth.PINKey(c.Customer))
 	return p.Keys.Once(ctx, c.Once, keys, func(tx *commit.Tx) (int, any, error) {

@@ -53,7 +53,12 @@ func (p *Payments) Create(ctx context.Context, order Order) (idempotency.Answer,
 	}
 	now := p.Clock.Now()
 	payment := p.newPayment(order, now)
-	event := outbox.Event{ID: id.New[id.Event](now), Kind: "payment.created", Merchant: payment.Merchant, Subject: string(payment.ID)}
+	event := outbox.Event{
+		ID:       id.New[id.Event](now),
+		Kind:     "payment.created",
+		Merchant: payment.Merchant,
+		Subject:  string(payment.ID),
+	}
 	return p.Keys.Once(ctx, order.Once, p.orderKeys(&payment), func(tx *commit.Tx) (int, any, error) {
 		if err := mayTakePayments(merchant); err != nil {
 			return 0, nil, err
@@ -88,7 +93,8 @@ func (p *Payments) checkOrder(order *Order) error {
 		return err
 	}
 	if !printable(order.Reference, ReferenceMax) {
-		return fault.Newf(fault.Invalid, "payment.bad_reference", "a reference has at most %d printable characters", ReferenceMax).WithParam("reference")
+		return fault.Newf(fault.Invalid, "payment.bad_reference", "a reference has at most %d printable characters", ReferenceMax).
+			WithParam("reference")
 	}
 	if !printable(order.Description, DescriptionMax) {
 		return fault.Newf(fault.Invalid, "payment.bad_description", "a description has at most %d printable characters", DescriptionMax).
@@ -98,7 +104,8 @@ func (p *Payments) checkOrder(order *Order) error {
 		order.ExpiresIn = ExpiryDefault
 	}
 	if order.ExpiresIn < time.Second || order.ExpiresIn > ExpiryMax {
-		return fault.New(fault.Invalid, "payment.bad_expiry", "a payment expires in 1 second to 24 hours").WithParam("expires_in")
+		return fault.New(fault.Invalid, "payment.bad_expiry", "a payment expires in 1 second to 24 hours").
+			WithParam("expires_in")
 	}
 	return nil
 }

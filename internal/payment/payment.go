@@ -83,9 +83,18 @@ type PayerView struct {
 // ForPayer returns the payer's view.
 func (p Payment) ForPayer(merchantName string) PayerView {
 	return PayerView{
-		ID: p.ID, Merchant: p.Merchant, MerchantName: merchantName, Amount: p.Amount, State: p.State, DeclineCode: p.DeclineCode,
-		Description: p.Description, Refunded: p.Refunded, Entry: p.Entry,
-		ExpiresAt: p.ExpiresAt, CreatedAt: p.CreatedAt, CompletedAt: p.CompletedAt,
+		ID:           p.ID,
+		Merchant:     p.Merchant,
+		MerchantName: merchantName,
+		Amount:       p.Amount,
+		State:        p.State,
+		DeclineCode:  p.DeclineCode,
+		Description:  p.Description,
+		Refunded:     p.Refunded,
+		Entry:        p.Entry,
+		ExpiresAt:    p.ExpiresAt,
+		CreatedAt:    p.CreatedAt,
+		CompletedAt:  p.CompletedAt,
 	}
 }
 

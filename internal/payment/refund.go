@@ -67,7 +67,12 @@ func (p *Payments) Refund(ctx context.Context, order RefundOrder) (idempotency.A
 	}
 	entry := ledger.NewEntry(now, string(refund.ID))
 	refund.Entry = entry.ID
-	event := outbox.Event{ID: id.New[id.Event](now), Kind: "refund.succeeded", Merchant: known.Merchant, Subject: string(refund.ID)}
+	event := outbox.Event{
+		ID:       id.New[id.Event](now),
+		Kind:     "refund.succeeded",
+		Merchant: known.Merchant,
+		Subject:  string(refund.ID),
+	}
 	some := money.Amount{Minor: 1, Currency: known.Currency}
 	keys := append(p.Ledger.KeysOf(p.flows.Refund(string(known.Customer), string(known.Merchant), some, some, some)),
 		p.payments.Key(string(known.ID)))
@@ -89,19 +94,27 @@ func checkRefundOrder(order RefundOrder, currency money.Currency) error {
 		return fault.New(fault.Invalid, "money.not_positive", "the amount must be positive").WithParam("amount")
 	}
 	if order.Currency != "" && order.Currency != currency {
-		return fault.New(fault.Invalid, "money.currency_mismatch", "a refund is in the payment's currency").WithParam("currency")
+		return fault.New(fault.Invalid, "money.currency_mismatch", "a refund is in the payment's currency").
+			WithParam("currency")
 	}
 	if !printable(order.Reference, ReferenceMax) {
 		return fault.Newf(fault.Invalid, "payment.bad_reference", "a reference has at most %d printable characters", ReferenceMax).
 			WithParam("reference")
 	}
 	if !printable(order.Reason, DescriptionMax) {
-		return fault.Newf(fault.Invalid, "refund.bad_reason", "a reason has at most %d printable characters", DescriptionMax).WithParam("reason")
+		return fault.Newf(fault.Invalid, "refund.bad_reason", "a reason has at most %d printable characters", DescriptionMax).
+			WithParam("reason")
 	}
 	return nil
 }
 
-func (p *Payments) decideRefund(tx *commit.Tx, order RefundOrder, refund Refund, entry ledger.Entry, advanceMax int64) (Refund, error) {
+func (p *Payments) decideRefund(
+	tx *commit.Tx,
+	order RefundOrder,
+	refund Refund,
+	entry ledger.Entry,
+	advanceMax int64,
+) (Refund, error) {
 	if refund.referenceKey != "" {
 		other, found, err := p.refunds.Get(tx, p.refunds.KeyBy("reference_key", refund.referenceKey))
 		if err != nil {
@@ -109,7 +122,8 @@ func (p *Payments) decideRefund(tx *commit.Tx, order RefundOrder, refund Refund,
 		}
 		if found {
 			return refund, fault.New(fault.Conflict, "refund.reference_used", "this reference belongs to another refund of yours").
-				WithParam("reference").WithHint("it is " + string(other.ID))
+				WithParam("reference").
+				WithHint("it is " + string(other.ID))
 		}
 	}
 	payment, found, err := p.payments.Get(tx, p.payments.Key(string(order.Payment)))
@@ -156,7 +170,13 @@ func feeReturn(payment *Payment, amount int64) (money.Amount, error) {
 
 // postRefund posts the entry. What the merchant's account can't cover is lent to the merchant, up to
 // the merchant's advance limit.
-func (p *Payments) postRefund(tx *commit.Tx, payment *Payment, refund *Refund, entry ledger.Entry, advanceMax int64) error {
+func (p *Payments) postRefund(
+	tx *commit.Tx,
+	payment *Payment,
+	refund *Refund,
+	entry ledger.Entry,
+	advanceMax int64,
+) error {
 	merchant := string(payment.Merchant)
 	has, err := p.Ledger.Available(tx, ledger.Account(ledger.MerchantPending, payment.Currency, merchant))
 	if err != nil {

@@ -99,17 +99,43 @@ func scanPayment(row func(...any) error) (Payment, error) {
 		p                           Payment
 		expires, created, completed int64
 	)
-	err := row(&p.ID, &p.Merchant, &p.Reference, &p.referenceKey, &p.Customer, &p.device, &p.Flow, &p.Amount.Minor, &p.Amount.Currency,
-		&p.Fee.Minor, &p.Refunded.Minor, &p.FeeReturned.Minor, &p.State, &p.DeclineCode, &p.Description, &p.Entry,
-		&expires, &created, &completed)
+	err := row(
+		&p.ID,
+		&p.Merchant,
+		&p.Reference,
+		&p.referenceKey,
+		&p.Customer,
+		&p.device,
+		&p.Flow,
+		&p.Amount.Minor,
+		&p.Amount.Currency,
+		&p.Fee.Minor,
+		&p.Refunded.Minor,
+		&p.FeeReturned.Minor,
+		&p.State,
+		&p.DeclineCode,
+		&p.Description,
+		&p.Entry,
+		&expires,
+		&created,
+		&completed,
+	)
 	p.setCurrency(p.Currency)
-	p.ExpiresAt, p.CreatedAt, p.CompletedAt = clock.FromMicros(expires), clock.FromMicros(created), clock.FromMicros(completed)
+	p.ExpiresAt, p.CreatedAt, p.CompletedAt = clock.FromMicros(
+		expires,
+	), clock.FromMicros(
+		created,
+	), clock.FromMicros(
+		completed,
+	)
 	return p, err
 }
 
 // Payment returns one payment, whoever's it is. Errors: payment.not_found.
 func (p *Payments) Payment(ctx context.Context, name id.Payment) (Payment, error) {
-	payment, err := scanPayment(p.DB.Read.QueryRowContext(ctx, "SELECT "+paymentColumns+" FROM payments WHERE id = $1", string(name)).Scan)
+	payment, err := scanPayment(
+		p.DB.Read.QueryRowContext(ctx, "SELECT "+paymentColumns+" FROM payments WHERE id = $1", string(name)).Scan,
+	)
 	if errors.Is(err, sql.ErrNoRows) {
 		return payment, notFound()
 	}
@@ -206,8 +232,12 @@ func (p *Payments) Refunds(ctx context.Context, merchant id.Merchant, name id.Pa
 	if _, err := p.OfMerchant(ctx, merchant, name); err != nil {
 		return nil, err
 	}
-	rows, err := p.DB.Read.QueryContext(ctx, `SELECT id, payment_id, merchant_id, reference, amount_minor, currency, fee_returned_minor,
-		reason, state, entry_id, created_at FROM refunds WHERE payment_id = $1 ORDER BY id`, string(name))
+	rows, err := p.DB.Read.QueryContext(
+		ctx,
+		`SELECT id, payment_id, merchant_id, reference, amount_minor, currency, fee_returned_minor,
+		reason, state, entry_id, created_at FROM refunds WHERE payment_id = $1 ORDER BY id`,
+		string(name),
+	)
 	if err != nil {
 		return nil, fault.Wrap(err, "list refunds")
 	}
@@ -218,8 +248,19 @@ func (p *Payments) Refunds(ctx context.Context, merchant id.Merchant, name id.Pa
 			r  Refund
 			at int64
 		)
-		if err := rows.Scan(&r.ID, &r.Payment, &r.Merchant, &r.Reference, &r.Amount.Minor, &r.Amount.Currency, &r.FeeReturned.Minor,
-			&r.Reason, &r.State, &r.Entry, &at); err != nil {
+		if err := rows.Scan(
+			&r.ID,
+			&r.Payment,
+			&r.Merchant,
+			&r.Reference,
+			&r.Amount.Minor,
+			&r.Amount.Currency,
+			&r.FeeReturned.Minor,
+			&r.Reason,
+			&r.State,
+			&r.Entry,
+			&at,
+		); err != nil {
 			return nil, fault.Wrap(err, "list refunds")
 		}
 		r.FeeReturned.Currency, r.CreatedAt = r.Currency, clock.FromMicros(at)

@@ -62,8 +62,14 @@ func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Ans
 		State: TopUpPending, Attempt: id.New[id.Attempt](now),
 	}
 	try := attempt.Attempt{
-		ID: topUp.Attempt, Kind: channel.KindPayIn, Subject: string(topUp.ID), Customer: order.Customer, Channel: account.Channel,
-		BankToken: account.Token, Amount: order.Amount, Stripe: p.Stripe,
+		ID:        topUp.Attempt,
+		Kind:      channel.KindPayIn,
+		Subject:   string(topUp.ID),
+		Customer:  order.Customer,
+		Channel:   account.Channel,
+		BankToken: account.Token,
+		Amount:    order.Amount,
+		Stripe:    p.Stripe,
 	}
 	if err := p.Attempts.Check(account.Channel, channel.KindPayIn, try); err != nil {
 		return idempotency.Answer{}, err
@@ -102,22 +108,25 @@ func (p *Payments) settleTopUp(try attempt.Attempt) attempt.Step {
 		return fail(err)
 	}
 	entry.Lines = ledger.Flows{Stripe: try.Stripe}.TopUp(string(try.Customer), try.Channel, try.Amount, cost)
-	return attempt.Step{Keys: append(p.Ledger.KeysOf(entry.Lines), key), Decide: func(tx *commit.Tx, a attempt.Attempt) error {
-		row, found, err := p.topUps.Get(tx, key)
-		if err != nil || !found || row.State != TopUpPending {
-			return err
-		}
-		row.CompletedAt = tx.Now()
-		if a.State == channel.AttemptSucceeded {
-			row.State, row.Entry = Succeeded, entry.ID
-			if err := p.Ledger.Post(tx, entry); err != nil {
-				return fault.Wrap(err, "credit top-up "+try.Subject)
+	return attempt.Step{
+		Keys: append(p.Ledger.KeysOf(entry.Lines), key),
+		Decide: func(tx *commit.Tx, a attempt.Attempt) error {
+			row, found, err := p.topUps.Get(tx, key)
+			if err != nil || !found || row.State != TopUpPending {
+				return err
 			}
-		} else {
-			row.State, row.DeclineCode = Declined, a.DeclineCode
-		}
-		p.topUps.Put(tx, row)
-		event.Kind = "top_up." + string(row.State)
-		return p.Outbox.Add(tx, event, row)
-	}}
+			row.CompletedAt = tx.Now()
+			if a.State == channel.AttemptSucceeded {
+				row.State, row.Entry = Succeeded, entry.ID
+				if err := p.Ledger.Post(tx, entry); err != nil {
+					return fault.Wrap(err, "credit top-up "+try.Subject)
+				}
+			} else {
+				row.State, row.DeclineCode = Declined, a.DeclineCode
+			}
+			p.topUps.Put(tx, row)
+			event.Kind = "top_up." + string(row.State)
+			return p.Outbox.Add(tx, event, row)
+		},
+	}
 }

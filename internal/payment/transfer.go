@@ -52,14 +52,18 @@ func (p *Payments) Transfer(ctx context.Context, order TransferOrder) (idempoten
 		ID: id.New[id.WalletTransfer](now), Payer: order.Payer, Payee: order.Payee.ID, Amount: order.Amount,
 		Note: order.Note, State: Succeeded,
 	}
-	entry := ledger.NewEntry(now, string(transfer.ID), p.flows.Transfer(string(order.Payer), string(order.Payee.ID), order.Amount)...)
+	entry := ledger.NewEntry(
+		now,
+		string(transfer.ID),
+		p.flows.Transfer(string(order.Payer), string(order.Payee.ID), order.Amount)...)
 	transfer.Entry = entry.ID
 	event := outbox.Event{ID: id.New[id.Event](now), Kind: "transfer.succeeded", Subject: string(transfer.ID)}
 	keys := append(p.Ledger.KeysOf(entry.Lines), p.Auth.PINKey(order.Payer))
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
 		// Within the decision: a transfer that is done is answered as it was, whatever has become of the payee.
 		if order.Payee.State != party.StateActive {
-			return 0, nil, fault.New(fault.Conflict, "transfer.payee_not_active", "the payee can't receive money now").WithParam("payee")
+			return 0, nil, fault.New(fault.Conflict, "transfer.payee_not_active", "the payee can't receive money now").
+				WithParam("payee")
 		}
 		if err := p.Auth.RequirePIN(tx, order.Payer, mac); err != nil {
 			return 0, nil, err
@@ -83,7 +87,8 @@ func (p *Payments) checkTransfer(order TransferOrder) error {
 	case order.Payee.ID == order.Payer:
 		return fault.New(fault.Invalid, "transfer.to_self", "payer and payee are the same person").WithParam("payee")
 	case !printable(order.Note, DescriptionMax):
-		return fault.Newf(fault.Invalid, "transfer.bad_note", "a note has at most %d printable characters", DescriptionMax).WithParam("note")
+		return fault.Newf(fault.Invalid, "transfer.bad_note", "a note has at most %d printable characters", DescriptionMax).
+			WithParam("note")
 	}
 	return nil
 }

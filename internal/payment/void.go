@@ -11,8 +11,18 @@ import (
 )
 
 // Void calls off a merchant's payment before it is paid. Errors: payment.not_found, payment.already_*.
-func (p *Payments) Void(ctx context.Context, merchant id.Merchant, name id.Payment, once idempotency.Request) (idempotency.Answer, error) {
-	event := outbox.Event{ID: id.New[id.Event](p.Clock.Now()), Kind: "payment.voided", Merchant: merchant, Subject: string(name)}
+func (p *Payments) Void(
+	ctx context.Context,
+	merchant id.Merchant,
+	name id.Payment,
+	once idempotency.Request,
+) (idempotency.Answer, error) {
+	event := outbox.Event{
+		ID:       id.New[id.Event](p.Clock.Now()),
+		Kind:     "payment.voided",
+		Merchant: merchant,
+		Subject:  string(name),
+	}
 	key := p.payments.Key(string(name))
 	return p.Keys.Once(ctx, once, []commit.Key{key}, func(tx *commit.Tx) (int, any, error) {
 		row, found, err := p.payments.Get(tx, key)
@@ -48,7 +58,12 @@ func (p *Payments) ExpireDue(ctx context.Context) error {
 }
 
 func (p *Payments) expire(ctx context.Context, payment Payment) error {
-	event := outbox.Event{ID: id.New[id.Event](p.Clock.Now()), Kind: "payment.expired", Merchant: payment.Merchant, Subject: string(payment.ID)}
+	event := outbox.Event{
+		ID:       id.New[id.Event](p.Clock.Now()),
+		Kind:     "payment.expired",
+		Merchant: payment.Merchant,
+		Subject:  string(payment.ID),
+	}
 	key := p.payments.Key(string(payment.ID))
 	return p.Committer.Do(ctx, []commit.Key{key}, func(tx *commit.Tx) error {
 		row, found, err := p.payments.Get(tx, key)

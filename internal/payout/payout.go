@@ -122,8 +122,14 @@ func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer
 		State: Pending, Attempt: id.New[id.Attempt](now),
 	}
 	try := attempt.Attempt{
-		ID: payout.Attempt, Kind: channel.KindPayOut, Subject: string(payout.ID), Customer: order.Customer, Channel: account.Channel,
-		BankToken: account.Token, Amount: order.Amount, Stripe: p.Stripe,
+		ID:        payout.Attempt,
+		Kind:      channel.KindPayOut,
+		Subject:   string(payout.ID),
+		Customer:  order.Customer,
+		Channel:   account.Channel,
+		BankToken: account.Token,
+		Amount:    order.Amount,
+		Stripe:    p.Stripe,
 	}
 	if err := p.Attempts.Check(account.Channel, channel.KindPayOut, try); err != nil {
 		return idempotency.Answer{}, err
@@ -158,7 +164,10 @@ func lowBalance(err error) error {
 // sent puts the money in transit, in the commit before the bank is called.
 func (p *Payouts) sent(try attempt.Attempt) attempt.Step {
 	flows := ledger.Flows{Stripe: try.Stripe}
-	entry := ledger.NewEntry(p.Clock.Now(), try.Subject, flows.WithdrawalSent(string(try.Customer), try.Channel, try.Amount)...)
+	entry := ledger.NewEntry(
+		p.Clock.Now(),
+		try.Subject,
+		flows.WithdrawalSent(string(try.Customer), try.Channel, try.Amount)...)
 	return attempt.Step{Keys: p.Ledger.KeysOf(entry.Lines), Decide: func(tx *commit.Tx, _ attempt.Attempt) error {
 		return p.Ledger.Post(tx, entry)
 	}}
@@ -173,7 +182,10 @@ func (p *Payouts) settle(try attempt.Attempt) attempt.Step {
 		return attempt.Step{Decide: func(*commit.Tx, attempt.Attempt) error { return err }}
 	}
 	paid := ledger.NewEntry(now, try.Subject, flows.WithdrawalPaid(try.Channel, try.Amount, cost)...)
-	returned := ledger.NewEntry(now, try.Subject, flows.WithdrawalReturned(string(try.Customer), try.Channel, try.Amount)...)
+	returned := ledger.NewEntry(
+		now,
+		try.Subject,
+		flows.WithdrawalReturned(string(try.Customer), try.Channel, try.Amount)...)
 	keys := append(append(p.Ledger.KeysOf(paid.Lines), p.Ledger.KeysOf(returned.Lines)...), key)
 	return attempt.Step{Keys: keys, Decide: func(tx *commit.Tx, a attempt.Attempt) error {
 		row, found, err := p.table.Get(tx, key)

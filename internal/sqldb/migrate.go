@@ -31,7 +31,8 @@ func (db *DB) Migrate(ctx context.Context) error {
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		return fault.New(fault.Internal, "database.migration", "the database schema could not be moved forward").
-			WithHint("restore the backup or fix the cause, then start again: what was done stays, the rest goes on").WithCause(err)
+			WithHint("restore the backup or fix the cause, then start again: what was done stays, the rest goes on").
+			WithCause(err)
 	}
 	return nil
 }

@@ -196,7 +196,11 @@ func (w *postgresWriter) Settle(ctx context.Context, group string) (bool, error)
 	if err := w.connect(ctx); err != nil {
 		return false, err
 	}
-	tag, err := w.conn.Exec(ctx, "INSERT INTO commit_groups (id, committed_at, leaf_count) VALUES ($1, 0, 0) ON CONFLICT DO NOTHING", group)
+	tag, err := w.conn.Exec(
+		ctx,
+		"INSERT INTO commit_groups (id, committed_at, leaf_count) VALUES ($1, 0, 0) ON CONFLICT DO NOTHING",
+		group,
+	)
 	if err != nil {
 		return false, fmt.Errorf("settle group %s: %w", group, err)
 	}

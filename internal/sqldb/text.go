@@ -14,7 +14,13 @@ func selectText(t *Table, column int, condition string) string {
 			names[i] = "COALESCE(" + c.Name + ", '')"
 		}
 	}
-	return fmt.Sprintf("SELECT %s FROM %s WHERE %s %s", strings.Join(names, ", "), t.Name, t.Columns[column].Name, condition)
+	return fmt.Sprintf(
+		"SELECT %s FROM %s WHERE %s %s",
+		strings.Join(names, ", "),
+		t.Name,
+		t.Columns[column].Name,
+		condition,
+	)
 }
 
 func columnNames(t *Table, prefix string) string {
