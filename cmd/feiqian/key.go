@@ -18,7 +18,9 @@ func ownLogKey(cfg config.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	log, err := ledger.NewLog(nil, &clock.Clock{}, ledger.LogOptions{Origin: app.LogOrigin(cfg.Mode), Key: keys.SigningKey("ledger.log")})
+	log, err := ledger.NewLog(nil, &clock.Clock{}, ledger.LogOptions{
+		Origin: app.LogOrigin(cfg.Mode), Key: keys.SigningKey("ledger.log"),
+	})
 	if err != nil {
 		return "", err
 	}

@@ -36,7 +36,8 @@ func serveCommand() *cobra.Command {
 			return serve(command.Context(), cfg, command.OutOrStdout())
 		},
 	}
-	command.Flags().StringVar(&profile, "cpu-profile", "", "write a CPU profile of the whole run to this file (go tool pprof)")
+	command.Flags().StringVar(&profile, "cpu-profile", "",
+		"write a CPU profile of the whole run to this file (go tool pprof)")
 	return command
 }
 
@@ -118,10 +119,12 @@ func printWorld(out io.Writer, cfg config.Config, world app.World, logKey string
 	}
 	fmt.Fprintf(out, "\n  Receipts are signed by  %s\n\n  Try:\n", logKey)
 	customer, merchant := world.Customers[0], world.Merchants[0]
-	fmt.Fprintf(out, "  curl -s %s/wallet/v1/login -H 'Content-Type: application/json' -d '{\"phone\":\"%s\",\"password\":\"%s\"}'\n",
+	fmt.Fprintf(out, "  curl -s %s/wallet/v1/login -H 'Content-Type: application/json' "+
+		"-d '{\"phone\":\"%s\",\"password\":\"%s\"}'\n",
 		address, customer.Phone, customer.Password)
 	fmt.Fprintf(out, "  curl -s %s/v1/payments -H 'Authorization: Bearer %s' -H \"Idempotency-Key: $(date +%%s)\" "+
-		"-H 'Content-Type: application/json' -d '{\"amount\":1999,\"currency\":\"%s\",\"description\":\"tea\"}'\n", address, merchant.Key, cfg.Currency)
+		"-H 'Content-Type: application/json' -d '{\"amount\":1999,\"currency\":\"%s\",\"description\":\"tea\"}'\n",
+		address, merchant.Key, cfg.Currency)
 	fmt.Fprintf(out, "  curl -s %s/v1/events -H 'Authorization: Bearer %s'\n\n", address, merchant.Key)
 	fmt.Fprintf(out, "  Or see it all at once:  bin/feiqian demo        Stop with Ctrl-C.\n\n")
 }

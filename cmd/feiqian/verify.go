@@ -38,12 +38,15 @@ func verifyCommand() *cobra.Command {
 				return err
 			}
 			defer db.Close()
-			bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetDescription("transfers"),
+			bar := progressbar.NewOptions64(-1,
+				progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetDescription("transfers"),
 				progressbar.OptionShowCount(), progressbar.OptionThrottle(progressEvery), progressbar.OptionClearOnFinish())
-			report, err := ledger.Verify(command.Context(), db, ledger.VerifyOptions{TrustedKeys: keys, Progress: func(done, total int64) {
+			progress := func(done, total int64) {
 				bar.ChangeMax64(total)
 				_ = bar.Set64(done)
-			}})
+			}
+			options := ledger.VerifyOptions{TrustedKeys: keys, Progress: progress}
+			report, err := ledger.Verify(command.Context(), db, options)
 			_ = bar.Finish()
 			if err != nil {
 				return err
@@ -52,7 +55,8 @@ func verifyCommand() *cobra.Command {
 		},
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
-	command.Flags().StringSliceVar(&keys, "key", nil, "verifier keys of the log (default: this instance's, where its vault key file is at hand)")
+	command.Flags().StringSliceVar(&keys, "key", nil,
+		"verifier keys of the log (default: this instance's, where its vault key file is at hand)")
 	return command
 }
 
@@ -81,7 +85,8 @@ func printReportText(out io.Writer, report ledger.Report) {
 	if report.FailuresMore > 0 {
 		fmt.Fprintf(out, "FAIL  and %d more\n", report.FailuresMore)
 	}
-	fmt.Fprintf(out, "%d entries, %d transfers, %d accounts; log: %d leaves, %d checkpoints, %d entries wait for their place\n",
+	fmt.Fprintf(out, "%d entries, %d transfers, %d accounts; "+
+		"log: %d leaves, %d checkpoints, %d entries wait for their place\n",
 		report.Entries, report.Transfers, report.Accounts, report.Leaves, report.Checkpoints, report.Unsequenced)
 	for _, t := range report.Totals {
 		fmt.Fprintf(out, "%s  debits %s = credits %s   clients' assets %s = claims %s   mirror %s\n",
@@ -115,7 +120,8 @@ func verifyReceiptCommand() *cobra.Command {
 			return nil
 		},
 	}
-	command.Flags().StringVar(&key, "key", "", "the log's verifier key, as the operator publishes it (default: the one in the receipt)")
+	command.Flags().StringVar(&key, "key", "",
+		"the log's verifier key, as the operator publishes it (default: the one in the receipt)")
 	return command
 }
 

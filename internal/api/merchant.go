@@ -20,17 +20,40 @@ func (s *Services) merchantEndpoints() []Endpoint {
 	}
 	created := func(r Route) Route { r.Status = 201; return r }
 	return []Endpoint{
-		Handle(created(route(post, "/payments", "Payments", "create_payment", "Create a payment, or charge a payment code")), s.createPayment),
+		Handle(
+			created(route(post, "/payments", "Payments", "create_payment", "Create a payment, or charge a payment code")),
+			s.createPayment,
+		),
 		Handle(route(get, "/payments", "Payments", "list_payments", "List payments"), s.listPayments),
 		Handle(route(get, "/payments/{id}", "Payments", "get_payment", "Read a payment"), s.getPayment),
-		Handle(route(post, "/payments/{id}/void", "Payments", "void_payment", "Call off a payment before it is paid"), s.voidPayment),
-		Handle(created(route(post, "/payments/{id}/refunds", "Refunds", "create_refund", "Refund a payment, whole or in part")), s.createRefund),
+		Handle(
+			route(post, "/payments/{id}/void", "Payments", "void_payment", "Call off a payment before it is paid"),
+			s.voidPayment,
+		),
+		Handle(
+			created(route(post, "/payments/{id}/refunds", "Refunds", "create_refund", "Refund a payment, whole or in part")),
+			s.createRefund,
+		),
 		Handle(route(get, "/payments/{id}/refunds", "Refunds", "list_refunds", "List a payment's refunds"), s.listRefunds),
-		Handle(route(get, "/balance", "Balance", "get_merchant_balance", "Read the merchant's balance, now or at an instant"), s.merchantBalance),
-		Handle(route(get, "/statement", "Balance", "get_merchant_statement", "Read the statement, newest first"), s.merchantStatement),
+		Handle(
+			route(get, "/balance", "Balance", "get_merchant_balance", "Read the merchant's balance, now or at an instant"),
+			s.merchantBalance,
+		),
+		Handle(
+			route(get, "/statement", "Balance", "get_merchant_statement", "Read the statement, newest first"),
+			s.merchantStatement,
+		),
 		Handle(route(get, "/events", "Events", "list_events", "List events, oldest first"), s.listEvents),
-		Handle(route(get, "/receipts/{entry_id}", "Receipts", "get_merchant_receipt", "Get a receipt that anybody can verify offline"),
-			s.merchantReceipt),
+		Handle(
+			route(
+				get,
+				"/receipts/{entry_id}",
+				"Receipts",
+				"get_merchant_receipt",
+				"Get a receipt that anybody can verify offline",
+			),
+			s.merchantReceipt,
+		),
 	}
 }
 
@@ -169,7 +192,12 @@ func (s *Services) merchantBalance(ctx context.Context, req *balanceRequest) (*B
 }
 
 // balance reads an owner's account. In the past only what was posted is known: holds are not kept.
-func (s *Services) balance(ctx context.Context, code ledger.Code, owner string, req *balanceRequest) (*BalanceView, error) {
+func (s *Services) balance(
+	ctx context.Context,
+	code ledger.Code,
+	owner string,
+	req *balanceRequest,
+) (*BalanceView, error) {
 	currency, err := s.currency(req.Currency)
 	if err != nil {
 		return nil, err
@@ -205,7 +233,12 @@ func (s *Services) merchantStatement(ctx context.Context, req *statementRequest)
 	return s.statement(ctx, ledger.MerchantPending, string(CallerOf(ctx).Merchant), req)
 }
 
-func (s *Services) statement(ctx context.Context, code ledger.Code, owner string, req *statementRequest) (*Page[ledger.Posting], error) {
+func (s *Services) statement(
+	ctx context.Context,
+	code ledger.Code,
+	owner string,
+	req *statementRequest,
+) (*Page[ledger.Posting], error) {
 	currency, err := s.currency(req.Currency)
 	if err != nil {
 		return nil, err
@@ -214,7 +247,11 @@ func (s *Services) statement(ctx context.Context, code ledger.Code, owner string
 }
 
 // postings reads one page of an account's statement; the cursor is the number of the last posting.
-func (s *Services) postings(ctx context.Context, account ledger.AccountID, req *statementRequest) (*Page[ledger.Posting], error) {
+func (s *Services) postings(
+	ctx context.Context,
+	account ledger.AccountID,
+	req *statementRequest,
+) (*Page[ledger.Posting], error) {
 	before, err := postingNumber(req.Cursor)
 	if err != nil {
 		return nil, err

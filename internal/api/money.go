@@ -17,13 +17,34 @@ func (s *Services) moneyEndpoints() []Endpoint {
 	}
 	created := func(r Route) Route { r.Status = 201; return r }
 	return []Endpoint{
-		Handle(created(route(post, "/top_ups", "Top-ups", "create_top_up", "Top up from a linked bank account")), s.createTopUp),
+		Handle(
+			created(route(post, "/top_ups", "Top-ups", "create_top_up", "Top up from a linked bank account")),
+			s.createTopUp,
+		),
 		Handle(route(get, "/top_ups/{id}", "Top-ups", "get_top_up", "Read a top-up"), s.getTopUp),
-		Handle(created(route(post, "/withdrawals", "Withdrawals", "create_withdrawal", "Withdraw to a linked bank account")), s.createWithdrawal),
+		Handle(
+			created(route(post, "/withdrawals", "Withdrawals", "create_withdrawal", "Withdraw to a linked bank account")),
+			s.createWithdrawal,
+		),
 		Handle(route(get, "/withdrawals/{id}", "Withdrawals", "get_withdrawal", "Read a withdrawal"), s.getWithdrawal),
-		Handle(created(route(post, "/transfers", "Transfers", "create_transfer", "Send money to another person")), s.createTransfer),
-		Handle(route(get, "/payments/{id}", "Payments to merchants", "get_payer_payment", "Read a payment before or after paying it"), s.getPayerPayment),
-		Handle(route(post, "/payments/{id}/confirm", "Payments to merchants", "confirm_payment", "Pay with the PIN"), s.confirmPayment),
+		Handle(
+			created(route(post, "/transfers", "Transfers", "create_transfer", "Send money to another person")),
+			s.createTransfer,
+		),
+		Handle(
+			route(
+				get,
+				"/payments/{id}",
+				"Payments to merchants",
+				"get_payer_payment",
+				"Read a payment before or after paying it",
+			),
+			s.getPayerPayment,
+		),
+		Handle(
+			route(post, "/payments/{id}/confirm", "Payments to merchants", "confirm_payment", "Pay with the PIN"),
+			s.confirmPayment,
+		),
 	}
 }
 
@@ -51,7 +72,13 @@ func (s *Services) createTopUp(ctx context.Context, req *bankMoneyRequest) (*Ans
 		return nil, err
 	}
 	return answer[payment.TopUp](s.Payments.TopUp(ctx, payment.TopUpOrder{
-		Customer: CallerOf(ctx).Customer, BankAccount: req.Body.BankAccount, Amount: req.Body.Amount, PIN: req.Body.PIN, Once: act,
+		Customer: CallerOf(
+			ctx,
+		).Customer,
+		BankAccount: req.Body.BankAccount,
+		Amount:      req.Body.Amount,
+		PIN:         req.Body.PIN,
+		Once:        act,
 	}))
 }
 
@@ -76,7 +103,13 @@ func (s *Services) createWithdrawal(ctx context.Context, req *bankMoneyRequest) 
 		return nil, err
 	}
 	return answer[payout.Payout](s.Payouts.Withdraw(ctx, payout.Order{
-		Customer: CallerOf(ctx).Customer, BankAccount: req.Body.BankAccount, Amount: req.Body.Amount, PIN: req.Body.PIN, Once: act,
+		Customer: CallerOf(
+			ctx,
+		).Customer,
+		BankAccount: req.Body.BankAccount,
+		Amount:      req.Body.Amount,
+		PIN:         req.Body.PIN,
+		Once:        act,
 	}))
 }
 
@@ -120,7 +153,14 @@ func (s *Services) createTransfer(ctx context.Context, req *createTransferReques
 		return nil, err
 	}
 	return answer[payment.Transfer](s.Payments.Transfer(ctx, payment.TransferOrder{
-		Payer: CallerOf(ctx).Customer, Payee: payee, Amount: req.Body.Amount, Note: req.Body.Note, PIN: req.Body.PIN, Once: act,
+		Payer: CallerOf(
+			ctx,
+		).Customer,
+		Payee:  payee,
+		Amount: req.Body.Amount,
+		Note:   req.Body.Note,
+		PIN:    req.Body.PIN,
+		Once:   act,
 	}))
 }
 

@@ -39,23 +39,88 @@ func (s *Services) opsEndpoints() []Endpoint {
 	created := func(r Route) Route { r.Status = 201; return r }
 	return []Endpoint{
 		Handle(route(auth.ReadLedger, get, "/chart", "Books", "get_chart", "Read the chart of accounts"), s.chart),
-		Handle(route(auth.ReadLedger, get, "/trial_balance", "Books", "get_trial_balance", "Read the trial balance with its proofs"), s.trial),
-		Handle(route(auth.ReadLedger, get, "/accounts/{account}", "Books", "get_account", "Read an account's balance"), s.account),
-		Handle(route(auth.ReadLedger, get, "/accounts/{account}/statement", "Books", "get_account_statement", "Read an account's statement"),
-			s.accountStatement),
-		Handle(route(auth.ReadLedger, get, "/receipts/{entry_id}", "Books", "get_full_receipt", "Get a receipt with every line"), s.fullReceipt),
-		Handle(route(auth.ReadLedger, get, "/log", "Books", "get_log", "Read the log's key and newest checkpoint"), s.logHead),
-		Handle(route(auth.ReadPayments, get, "/payments/{id}", "Support", "get_any_payment", "Read any payment"), s.anyPayment),
-		Handle(route(auth.ReadPayments, get, "/attempts", "Support", "list_open_attempts", "List attempts without a final state"), s.openAttempts),
+		Handle(
+			route(
+				auth.ReadLedger,
+				get,
+				"/trial_balance",
+				"Books",
+				"get_trial_balance",
+				"Read the trial balance with its proofs",
+			),
+			s.trial,
+		),
+		Handle(
+			route(auth.ReadLedger, get, "/accounts/{account}", "Books", "get_account", "Read an account's balance"),
+			s.account,
+		),
+		Handle(
+			route(
+				auth.ReadLedger,
+				get,
+				"/accounts/{account}/statement",
+				"Books",
+				"get_account_statement",
+				"Read an account's statement",
+			),
+			s.accountStatement,
+		),
+		Handle(
+			route(auth.ReadLedger, get, "/receipts/{entry_id}", "Books", "get_full_receipt", "Get a receipt with every line"),
+			s.fullReceipt,
+		),
+		Handle(
+			route(auth.ReadLedger, get, "/log", "Books", "get_log", "Read the log's key and newest checkpoint"),
+			s.logHead,
+		),
+		Handle(
+			route(auth.ReadPayments, get, "/payments/{id}", "Support", "get_any_payment", "Read any payment"),
+			s.anyPayment,
+		),
+		Handle(
+			route(auth.ReadPayments, get, "/attempts", "Support", "list_open_attempts", "List attempts without a final state"),
+			s.openAttempts,
+		),
 		Handle(route(auth.ReadPayments, get, "/attempts/{id}", "Support", "get_attempt", "Read an attempt"), s.anyAttempt),
-		Handle(route(auth.ReadMerchants, get, "/merchants", "Merchants", "list_merchants", "List merchants"), s.listMerchants),
-		Handle(created(route(auth.WriteMerchants, post, "/merchants", "Merchants", "create_merchant", "Create a merchant")), s.createMerchant),
-		Handle(route(auth.ReadMerchants, get, "/merchants/{id}/keys", "Merchants", "list_keys", "List a merchant's secret keys, masked"), s.listKeys),
-		Handle(created(route(auth.WriteMerchants, post, "/merchants/{id}/keys", "Merchants", "create_key", "Make a secret key")), s.createKey),
-		Handle(route(auth.WriteMerchants, del, "/merchants/{id}/keys/{key}", "Merchants", "revoke_key", "Revoke a secret key"), s.revokeKey),
+		Handle(
+			route(auth.ReadMerchants, get, "/merchants", "Merchants", "list_merchants", "List merchants"),
+			s.listMerchants,
+		),
+		Handle(
+			created(route(auth.WriteMerchants, post, "/merchants", "Merchants", "create_merchant", "Create a merchant")),
+			s.createMerchant,
+		),
+		Handle(
+			route(
+				auth.ReadMerchants,
+				get,
+				"/merchants/{id}/keys",
+				"Merchants",
+				"list_keys",
+				"List a merchant's secret keys, masked",
+			),
+			s.listKeys,
+		),
+		Handle(
+			created(route(auth.WriteMerchants, post, "/merchants/{id}/keys", "Merchants", "create_key", "Make a secret key")),
+			s.createKey,
+		),
+		Handle(
+			route(auth.WriteMerchants, del, "/merchants/{id}/keys/{key}", "Merchants", "revoke_key", "Revoke a secret key"),
+			s.revokeKey,
+		),
 		Handle(route(auth.ReadCustomers, get, "/customers/{id}", "Support", "get_customer", "Read a customer"), s.customer),
-		Handle(route(auth.WriteCustomers, put, "/customers/{id}/state", "Support", "set_customer_state", "Freeze, thaw or close a wallet"),
-			s.setCustomerState),
+		Handle(
+			route(
+				auth.WriteCustomers,
+				put,
+				"/customers/{id}/state",
+				"Support",
+				"set_customer_state",
+				"Freeze, thaw or close a wallet",
+			),
+			s.setCustomerState,
+		),
 		Handle(route(auth.Operate, get, "/jobs/dead", "System", "list_dead_jobs", "List jobs that gave up"), s.deadJobs),
 		Handle(route(auth.Operate, post, "/jobs/{id}/retry", "System", "retry_job", "Run a dead job again"), s.retryJob),
 	}
@@ -246,7 +311,8 @@ type setCustomerStateRequest struct {
 	Body setCustomerStateBody
 }
 
-// setCustomerState changes the customer and then the accounts, so that who is frozen is frozen everywhere at once. Closing goes the
+// setCustomerState changes the customer and then the accounts, so that who is frozen is frozen everywhere at
+// once. Closing goes the
 // other way round: an account with money refuses it, and then the customer stays as before.
 func (s *Services) setCustomerState(ctx context.Context, req *setCustomerStateRequest) (*NoContent, error) {
 	if req.Body.State == party.StateClosed {

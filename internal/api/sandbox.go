@@ -44,7 +44,8 @@ func (s *Services) advanceClock(_ context.Context, req *advanceClockRequest) (*N
 
 const noticeMax = 64 << 10
 
-// Notices is the door for a channel's callbacks. A notice that is not the channel's gets 400 and changes nothing; one about an
+// Notices is the door for a channel's callbacks. A notice that is not the channel's gets 400 and changes
+// nothing; one about an
 // order that we do not have gets 204, so that it is not sent again, and is reported.
 func (s *Services) Notices(name string, reader channel.NoticeReader) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -23,7 +23,10 @@ func (s *Services) signInEndpoints() []Endpoint {
 		Handle(route(ActorCustomer, post, "/logout", "logout", "Sign out"), s.logout),
 		Handle(route(ActorCustomer, get, "/me", "get_me", "Who is signed in"), s.me),
 		Handle(route(ActorCustomer, put, "/pin", "set_pin", "Set the payment PIN"), s.setPIN),
-		Handle(route(ActorCustomer, put, "/password", "change_password", "Change the login password; other sessions end"), s.changePassword),
+		Handle(
+			route(ActorCustomer, put, "/password", "change_password", "Change the login password; other sessions end"),
+			s.changePassword,
+		),
 		Handle(route(ActorCustomer, get, "/devices", "list_devices", "List devices"), s.listDevices),
 		Handle(route(ActorCustomer, del, "/devices/{id}", "revoke_device", "Sign a device out for good"), s.revokeDevice),
 	}
@@ -61,7 +64,10 @@ func (s *Services) register(ctx context.Context, req *registerRequest) (*Session
 	if err := s.Limits.mayRegister(address); err != nil {
 		return nil, err
 	}
-	customer, err := s.Auth.Register(ctx, auth.Registration{Phone: req.Body.Phone, Name: req.Body.Name, Password: req.Body.Password})
+	customer, err := s.Auth.Register(
+		ctx,
+		auth.Registration{Phone: req.Body.Phone, Name: req.Body.Name, Password: req.Body.Password},
+	)
 	if err != nil {
 		return nil, err
 	}

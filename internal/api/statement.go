@@ -29,7 +29,13 @@ type WaitSeconds struct {
 }
 
 // await reads a subject until final says so or the time is over.
-func await[T any](ctx context.Context, s *Services, w WaitSeconds, subject string, read func(context.Context) (T, bool, error)) (*T, error) {
+func await[T any](
+	ctx context.Context,
+	s *Services,
+	w WaitSeconds,
+	subject string,
+	read func(context.Context) (T, bool, error),
+) (*T, error) {
 	out, final, err := read(ctx)
 	if err != nil || final || w.Wait == 0 {
 		return &out, err

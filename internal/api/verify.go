@@ -117,7 +117,10 @@ func (l *Limits) mayGuess(merchant string) error {
 
 // guessed counts a payment code that did not hold.
 func (l *Limits) guessed(merchant string, err error) {
-	if code := fault.CodeOf(err); code == "wallet.code_invalid" || code == "wallet.code_expired" || code == "wallet.code_used" {
+	if code := fault.CodeOf(
+		err,
+	); code == "wallet.code_invalid" || code == "wallet.code_expired" ||
+		code == "wallet.code_used" {
 		l.guesses.Allow(merchant)
 	}
 }

@@ -22,11 +22,23 @@ func (s *Services) walletEndpoints() []Endpoint {
 	return []Endpoint{
 		Handle(route(get, "/balance", "Wallet", "get_balance", "Read the balance, now or at an instant"), s.walletBalance),
 		Handle(route(get, "/statement", "Wallet", "get_statement", "Read the statement, newest first"), s.walletStatement),
-		Handle(route(get, "/receipts/{entry_id}", "Receipts", "get_receipt", "Get a receipt that anybody can verify offline"), s.walletReceipt),
-		Handle(route(get, "/bank_accounts", "Bank accounts", "list_bank_accounts", "List linked bank accounts"), s.listBankAccounts),
-		Handle(created(route(post, "/bank_accounts", "Bank accounts", "link_bank_account", "Link a bank account")), s.linkBankAccount),
+		Handle(
+			route(get, "/receipts/{entry_id}", "Receipts", "get_receipt", "Get a receipt that anybody can verify offline"),
+			s.walletReceipt,
+		),
+		Handle(
+			route(get, "/bank_accounts", "Bank accounts", "list_bank_accounts", "List linked bank accounts"),
+			s.listBankAccounts,
+		),
+		Handle(
+			created(route(post, "/bank_accounts", "Bank accounts", "link_bank_account", "Link a bank account")),
+			s.linkBankAccount,
+		),
 		Handle(route(get, "/payees", "Transfers", "find_payee", "Find who has a phone number, before paying"), s.findPayee),
-		Handle(created(route(post, "/payment_codes", "Payment codes", "create_payment_code", "Get a payment code to show")), s.createPaymentCode),
+		Handle(
+			created(route(post, "/payment_codes", "Payment codes", "create_payment_code", "Get a payment code to show")),
+			s.createPaymentCode,
+		),
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -279,8 +280,8 @@ func (a *App) expireHolds(ctx context.Context) error {
 
 // Close ends what New began, in reverse.
 func (a *App) Close() {
-	for i := len(a.closers) - 1; i >= 0; i-- {
-		a.closers[i]()
+	for _, closer := range slices.Backward(a.closers) {
+		closer()
 	}
 	a.closers = nil
 }

@@ -86,7 +86,7 @@ func LoadWorld(cfg config.Config) (World, error) {
 }
 
 func (w World) save(cfg config.Config) error {
-	text, err := json.MarshalIndent(w, "", "  ") //nolint:gosec // the file is for its owner only
+	text, err := json.MarshalIndent(w, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write the sandbox world: %w", err)
 	}

@@ -93,8 +93,17 @@ type Parts struct {
 // New returns Attempts on its parts, and registers its table and its job.
 func New(p Parts) *Attempts {
 	a := &Attempts{
-		committer: p.Committer, db: p.DB, clock: p.Clock, log: p.Log, jobs: p.Jobs, ledger: p.Ledger,
-		table: attemptsTable(p.Committer), channels: map[string]channel.Channel{}, handlers: map[channel.Kind]Handler{},
+		committer: p.Committer,
+		db:        p.DB,
+		clock:     p.Clock,
+		log:       p.Log,
+		jobs:      p.Jobs,
+		ledger:    p.Ledger,
+		table: attemptsTable(
+			p.Committer,
+		),
+		channels: make(map[string]channel.Channel),
+		handlers: make(map[channel.Kind]Handler),
 	}
 	for _, c := range p.Channels {
 		a.channels[c.Capabilities().Name] = c

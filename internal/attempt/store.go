@@ -10,7 +10,8 @@ import (
 	"github.com/feiqian/feiqian/internal/id"
 )
 
-const columns = `id, kind, subject, customer_id, channel, bank_token, amount_minor, currency, state, decline_code, channel_reference, problem,
+const columns = `id, kind, subject, customer_id, channel, bank_token, amount_minor, currency,
+	state, decline_code, channel_reference, problem,
 	queries, query_at, sent_at, stripe, arrived_at, created_at, updated_at`
 
 func scan(row func(...any) error) (Attempt, error) {
@@ -61,7 +62,8 @@ func (a *Attempts) due(ctx context.Context, now int64, limit int) ([]Attempt, er
 		AND query_at <= $1 AND state <> 'created' ORDER BY query_at LIMIT $2`, now, limit)
 }
 
-// Open returns attempts without a final state, the ones due longest in front; and with them those with a problem for a person.
+// Open returns attempts without a final state, the ones due longest in front; and with them those with a problem
+// for a person.
 func (a *Attempts) Open(ctx context.Context, limit int) ([]Attempt, error) {
 	return a.list(ctx, `SELECT `+columns+` FROM attempts WHERE state IN ('created', 'sent', 'pending', 'unknown')
 		ORDER BY query_at LIMIT $1`, limit)

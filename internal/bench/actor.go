@@ -24,8 +24,8 @@ type actor interface {
 }
 
 // actor returns client number i of n.
-func (p *people) actor(scenario string, i, n int, server *server) (actor, error) {
-	link, err := dial(server.address)
+func (p *people) actor(ctx context.Context, scenario string, i, n int, server *server) (actor, error) {
+	link, err := dial(ctx, server.address)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func (p *people) actor(scenario string, i, n int, server *server) (actor, error)
 		step:   n,
 		at:     i % len(p.payers),
 		prefix: fmt.Sprintf("%d-%d-", time.Now().UnixNano(), i),
-	} //nolint:forbidigo // a name
+	}
 	switch scenario {
 	case "transfer":
 		return &transferring{client: c}, nil
@@ -44,7 +44,7 @@ func (p *people) actor(scenario string, i, n int, server *server) (actor, error)
 		return &confirming{client: c}, nil
 	case "topup":
 		t := &toppingUp{client: c}
-		return t, t.linkAccount(server.bank)
+		return t, t.linkAccount(ctx, server.bank)
 	default:
 		return &charging{client: c}, nil
 	}
@@ -146,9 +146,9 @@ type toppingUp struct {
 }
 
 // linkAccount opens an account at the sandbox bank for the client's payer and links it.
-func (t *toppingUp) linkAccount(bank string) error {
+func (t *toppingUp) linkAccount(ctx context.Context, bank string) error {
 	number, name := fmt.Sprintf("95550199%08d", t.number), fmt.Sprintf("Payer %d", t.number)
-	control, err := dial(bank)
+	control, err := dial(ctx, bank)
 	if err != nil {
 		return err
 	}
@@ -206,9 +206,9 @@ type link struct {
 
 const answerWait = 30 * time.Second
 
-func dial(address string) (*link, error) {
+func dial(ctx context.Context, address string) (*link, error) {
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(context.Background(), "tcp", address) //nolint:forbidigo // the clients' own
+	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the server: %w", err)
 	}
@@ -243,7 +243,7 @@ func (l *link) get(path, token string) ([]byte, error) {
 
 // roundTrip sends the request and reads the answer; an answer that is not 2xx is an error with its body.
 func (l *link) roundTrip() ([]byte, error) {
-	if err := l.conn.SetDeadline(time.Now().Add(answerWait)); err != nil { //nolint:forbidigo // a time-out
+	if err := l.conn.SetDeadline(time.Now().Add(answerWait)); err != nil {
 		return nil, err
 	}
 	if _, err := l.conn.Write(l.request); err != nil {

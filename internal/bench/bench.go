@@ -137,7 +137,7 @@ func measure(ctx context.Context, o Options, server *server, people *people) (Re
 	var counting, over atomic.Bool
 	var clients sync.WaitGroup
 	for i := range samples {
-		act, err := people.actor(o.Scenario, i, o.Clients, server)
+		act, err := people.actor(ctx, o.Scenario, i, o.Clients, server)
 		if err != nil {
 			return Result{}, err
 		}
@@ -151,7 +151,7 @@ func measure(ctx context.Context, o Options, server *server, people *people) (Re
 	sleep(ctx, warmUp)
 	before, groups := server.usage(), server.groups(ctx)
 	counting.Store(true)
-	begun := time.Now() //nolint:forbidigo // measures a duration
+	begun := time.Now()
 	sleep(ctx, o.Duration)
 	counting.Store(false)
 	elapsed := time.Since(begun)
@@ -176,7 +176,7 @@ func sleep(ctx context.Context, d time.Duration) {
 }
 
 func (s *sample) run(act actor, counting *atomic.Bool) {
-	begun := time.Now() //nolint:forbidigo // measures a duration
+	begun := time.Now()
 	err := act.do()
 	took := time.Since(begun)
 	if errors.Is(err, os.ErrDeadlineExceeded) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -40,13 +41,13 @@ func newPlace(ctx context.Context, source string) (*place, error) {
 	p.engine = "postgres"
 	u, err := url.Parse(source)
 	if err != nil {
-		return nil, fmt.Errorf("the database URL is not understood; write postgres://user@host:port/name")
+		return nil, errors.New("the database URL is not understood; write postgres://user@host:port/name")
 	}
 	admin, err := sql.Open("pgx", source)
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
-	name := "bench_" + strings.TrimPrefix(string(id.New[id.Group](time.Now())), "grp_") //nolint:forbidigo // a name
+	name := "bench_" + strings.TrimPrefix(string(id.New[id.Group](time.Now())), "grp_")
 	if _, err := admin.ExecContext(ctx, "CREATE DATABASE "+name); err != nil {
 		return nil, fmt.Errorf("make a fresh database: %w", err)
 	}
@@ -79,11 +80,12 @@ func startServer(ctx context.Context, p *place, profile string) (*server, error)
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	listen, bank, err := freePorts()
+	listen, bank, err := freePorts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	process := exec.CommandContext(ctx, program, "serve", "--listen", listen, "--sandbox-listen", bank,
+	process := exec.CommandContext(ctx, program, //nolint:gosec // this very program
+		"serve", "--listen", listen, "--sandbox-listen", bank,
 		"--data-dir", p.dir, "--database", p.url, "--log-level", "ERROR", "--cpu-profile", profile)
 	process.Stderr = os.Stderr
 	process.Cancel = func() error { return process.Process.Signal(syscall.SIGTERM) }
@@ -124,9 +126,10 @@ func (s *server) stop() {
 	})
 }
 
-func freePorts() (one, two string, err error) {
+func freePorts(ctx context.Context) (one, two string, err error) {
+	var listen net.ListenConfig
 	for _, out := range []*string{&one, &two} {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		listener, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return "", "", fmt.Errorf("find a free port: %w", err)
 		}

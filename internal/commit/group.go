@@ -28,8 +28,8 @@ type group struct {
 }
 
 // runCalls runs calls as one group until its outcome is known. If the group as a whole can't be
-// written though nobody else is in the way, its decisions are run one by one, so that one bad
-// decision does not take the others with it.
+// written though the database is there and nobody else is in the way, its decisions are run one by one, so that
+// one bad decision does not take the others with it.
 func (c *Committer) runCalls(ctx context.Context, writer sqldb.Writer, calls []*call) {
 	live := calls[:0]
 	for _, job := range calls {
@@ -41,7 +41,8 @@ func (c *Committer) runCalls(ctx context.Context, writer sqldb.Writer, calls []*
 		return
 	}
 	err := c.attempt(ctx, writer, live)
-	if err != nil && len(live) > 1 && !errors.Is(err, sqldb.ErrUnknown) {
+	if err != nil && len(live) > 1 && !errors.Is(err, sqldb.ErrUnknown) &&
+		fault.KindOf(c.db.Fault(err)) != fault.Unavailable {
 		for _, job := range live {
 			one := []*call{job}
 			c.answer(one, c.attempt(ctx, writer, one))
@@ -57,8 +58,8 @@ func (c *Committer) answer(calls []*call, groupErr error) {
 		err := job.decided
 		if groupErr != nil {
 			err = fault.Wrap(c.db.Fault(groupErr), "commit group")
-		} else if err == nil {
-			for _, after := range job.after {
+		} else {
+			for _, after := range job.after { // none where the decision was taken back
 				after()
 			}
 		}
@@ -171,6 +172,7 @@ func (g *group) decide(job *call) {
 		job.after = nil
 		return
 	}
+	g.writes = g.writes || len(g.leaves) > mark
 	for _, t := range tx.touched {
 		t.keep()
 		g.writes = true

@@ -50,12 +50,13 @@ type slot[R any] struct {
 type change[R any] struct {
 	slot  *slot[R]
 	old   slot[R]
-	added []added // index entries that the change made
+	added []added[R] // index entries that the change made
 }
 
-type added struct {
-	index int
-	value string
+type added[R any] struct {
+	index  int
+	value  string
+	before *slot[R] // what the entry held
 }
 
 func (t *Table[R]) newGroup() groupTable {
@@ -122,8 +123,8 @@ func (g *rows[R]) load(scan func(dest ...any) error) error {
 }
 
 // enter puts the slot into every index that lacks it and returns the entries made.
-func (g *rows[R]) enter(s *slot[R]) []added {
-	var made []added
+func (g *rows[R]) enter(s *slot[R]) []added[R] {
+	var made []added[R]
 	for i := range g.indexes {
 		ix := &g.indexes[i]
 		value := *g.table.columns[ix.column].text(&s.row)
@@ -133,8 +134,8 @@ func (g *rows[R]) enter(s *slot[R]) []added {
 		if ix.slots == nil {
 			ix.slots = map[string]*slot[R]{}
 		}
+		made = append(made, added[R]{index: i, value: value, before: ix.slots[value]})
 		ix.slots[value] = s
-		made = append(made, added{index: i, value: value})
 	}
 	return made
 }
@@ -164,7 +165,7 @@ func (g *rows[R]) keep() {
 func (g *rows[R]) undo() {
 	for _, ch := range slices.Backward(g.changes) {
 		for _, a := range ch.added {
-			g.indexes[a.index].slots[a.value] = nil
+			g.indexes[a.index].slots[a.value] = a.before
 		}
 		if !ch.old.dirty {
 			g.dirty = g.dirty[:len(g.dirty)-1]

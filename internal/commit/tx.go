@@ -1,6 +1,7 @@
 package commit
 
 import (
+	"slices"
 	"time"
 
 	"github.com/feiqian/feiqian/internal/id"
@@ -51,19 +52,9 @@ func (e *keptError) Error() string { return e.cause.Error() }
 func (e *keptError) Unwrap() error { return e.cause }
 
 func (tx *Tx) touch(t groupTable) {
-	for _, seen := range tx.touched {
-		if seen == t {
-			return
-		}
+	if !slices.Contains(tx.touched, t) {
+		tx.touched = append(tx.touched, t)
 	}
-	tx.touched = append(tx.touched, t)
 }
 
-func (tx *Tx) declared(key Key) bool {
-	for i := range tx.keys {
-		if tx.keys[i] == key {
-			return true
-		}
-	}
-	return false
-}
+func (tx *Tx) declared(key Key) bool { return slices.Contains(tx.keys, key) }

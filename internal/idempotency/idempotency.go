@@ -82,7 +82,8 @@ func hash(parts ...string) string {
 }
 
 // Once runs decide in a group commit, unless the request's key was answered before. decide returns
-// the status and the value whose JSON is the answer (a json.RawMessage is it already). Keys are the rows that decide reads.
+// the status and the value whose JSON is the answer (a json.RawMessage is it already). Keys are the rows that
+// decide reads.
 //
 // Errors: idempotency.key_reused (Mismatch), and decide's own.
 func (k *Keys) Once(ctx context.Context, req Request, keys []commit.Key,

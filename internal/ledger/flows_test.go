@@ -103,7 +103,11 @@ func TestFlows(t *testing.T) {
 		}},
 		{"Transfer", flows.Transfer("cus_ann", "cus_bob", cny(100)), []line{{"transfer", ann, bob, 100}}},
 		{"Withdrawal", flows.Withdrawal("cus_ann", cny(50)), []line{{"withdrawal", ann, annHold, 50}}},
-		{"WithdrawalSent", flows.WithdrawalSent("cus_ann", "bank", cny(50)), []line{{"withdrawal_sent", annHold, inTransit, 50}}},
+		{
+			"WithdrawalSent",
+			flows.WithdrawalSent("cus_ann", "bank", cny(50)),
+			[]line{{"withdrawal_sent", annHold, inTransit, 50}},
+		},
 		{"WithdrawalPaid", flows.WithdrawalPaid("bank", cny(30), cny(1)), []line{
 			{"withdrawal_paid", inTransit, clientReserve, 30}, {"channel_cost", cost, payables, 1},
 		}},
@@ -114,8 +118,11 @@ func TestFlows(t *testing.T) {
 			{"fee_return", fromOwn, shop, 18}, {"fee_return", income, fromReserve, 18}, {"refund", shop, ann, 3000},
 		}},
 		{"RefundPartLent", flows.Refund("cus_ann", "mer_shop", cny(2000), cny(12), cny(400)), []line{
-			{"fee_return", fromOwn, shop, 12}, {"fee_return", income, fromReserve, 12}, {"refund", shop, ann, 1600},
-			{"refund_advance", fromOwn, ann, 400}, {"refund_advance", shopDebt, fromReserve, 400},
+			{"fee_return", fromOwn, shop, 12},
+			{"fee_return", income, fromReserve, 12},
+			{"refund", shop, ann, 1600},
+			{"refund_advance", fromOwn, ann, 400},
+			{"refund_advance", shopDebt, fromReserve, 400},
 		}},
 		{"RefundAllLent", flows.Refund("cus_ann", "mer_shop", cny(7), cny(0), cny(7)), []line{
 			{"refund_advance", fromOwn, ann, 7}, {"refund_advance", shopDebt, fromReserve, 7},
@@ -149,8 +156,13 @@ func TestFlows(t *testing.T) {
 // linesOf returns the lines of an entry as they stand in the books.
 func (b *books) linesOf(t *testing.T, entry id.Entry) []string {
 	t.Helper()
-	rows, err := b.db.Read.QueryContext(t.Context(), `SELECT code, debit_account, credit_account, amount_minor FROM transfers
-		WHERE id >= $1 AND id < $2 ORDER BY length(id), id`, string(entry)+".", string(entry)+"/")
+	rows, err := b.db.Read.QueryContext(
+		t.Context(),
+		`SELECT code, debit_account, credit_account, amount_minor FROM transfers
+		WHERE id >= $1 AND id < $2 ORDER BY length(id), id`,
+		string(entry)+".",
+		string(entry)+"/",
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,10 +230,16 @@ func TestPostRefusals(t *testing.T) {
 			b.refuses(t, test.code, func() error { return b.post(t, test.lines) })
 		}
 		// Money may pass through: what counts is where it stands in the end.
-		if err := b.post(t, append(flows.Transfer("cus_ann", "cus_bob", cny(100)), flows.Transfer("cus_bob", "cus_ann", cny(100))...)); err != nil {
+		if err := b.post(
+			t,
+			append(flows.Transfer("cus_ann", "cus_bob", cny(100)), flows.Transfer("cus_bob", "cus_ann", cny(100))...),
+		); err != nil {
 			t.Error(err)
 		}
-		if err := b.post(t, append(flows.Transfer("cus_bob", "cus_ann", cny(5)), flows.Transfer("cus_ann", "cus_bob", cny(5))...)); err != nil {
+		if err := b.post(
+			t,
+			append(flows.Transfer("cus_bob", "cus_ann", cny(5)), flows.Transfer("cus_ann", "cus_bob", cny(5))...),
+		); err != nil {
 			t.Errorf("covered by a later line: %v", err)
 		}
 		b.clean(t)
@@ -249,7 +267,11 @@ func TestAccountStates(t *testing.T) {
 		must(b.ChangeState(t.Context(), ann, ledger.Open))
 		must(b.post(t, flows.Transfer("cus_ann", "cus_bob", cny(101))))
 		must(b.ChangeState(t.Context(), ann, ledger.Closed))
-		b.refuses(t, "ledger.account_closed", func() error { return b.post(t, flows.TopUp("cus_ann", "bank", cny(1), cny(0))) })
+		b.refuses(
+			t,
+			"ledger.account_closed",
+			func() error { return b.post(t, flows.TopUp("cus_ann", "bank", cny(1), cny(0))) },
+		)
 		b.refuses(t, "ledger.account_closed", func() error { return b.post(t, flows.Transfer("cus_bob", "cus_ann", cny(1))) })
 		b.refuses(t, "ledger.account_closed", func() error { return b.post(t, flows.Transfer("cus_ann", "cus_bob", cny(1))) })
 		b.clean(t)
@@ -278,12 +300,20 @@ func (b *books) capture(t *testing.T, hold id.Hold, lines ...ledger.Line) error 
 	t.Helper()
 	e := ledger.NewEntry(b.clock.Now(), "pay_1", lines...)
 	keys := append(b.KeysOf(lines), b.Keys(ann, shop)...)
-	return b.decide(t.Context(), append(keys, b.HoldKey(hold)), func(tx *commit.Tx) error { return b.CaptureHold(tx, hold, e) })
+	return b.decide(
+		t.Context(),
+		append(keys, b.HoldKey(hold)),
+		func(tx *commit.Tx) error { return b.CaptureHold(tx, hold, e) },
+	)
 }
 
 func (b *books) release(t *testing.T, hold id.Hold) error {
 	t.Helper()
-	return b.decide(t.Context(), append(b.Keys(ann, shop), b.HoldKey(hold)), func(tx *commit.Tx) error { return b.ReleaseHold(tx, hold) })
+	return b.decide(
+		t.Context(),
+		append(b.Keys(ann, shop), b.HoldKey(hold)),
+		func(tx *commit.Tx) error { return b.ReleaseHold(tx, hold) },
+	)
 }
 
 // TestHolds places, captures, releases and expires; what is held cannot be spent, and each hold ends once.
@@ -313,9 +343,17 @@ func TestHolds(t *testing.T) {
 		whole := place(60)
 		b.held(t, ann(100, 60))
 		b.refuses(t, "ledger.insufficient_funds", func() error { _, err := b.hold(t, cny(41), time.Hour); return err })
-		b.refuses(t, "ledger.insufficient_funds", func() error { return b.post(t, flows.Transfer("cus_ann", "cus_bob", cny(41))) })
+		b.refuses(
+			t,
+			"ledger.insufficient_funds",
+			func() error { return b.post(t, flows.Transfer("cus_ann", "cus_bob", cny(41))) },
+		)
 		b.refuses(t, "ledger.hold_exceeded", func() error { return b.capture(t, whole, pay(61)...) })
-		b.refuses(t, "ledger.hold_exceeded", func() error { return b.capture(t, whole, flows.Transfer("cus_ann", "cus_bob", cny(10))...) })
+		b.refuses(
+			t,
+			"ledger.hold_exceeded",
+			func() error { return b.capture(t, whole, flows.Transfer("cus_ann", "cus_bob", cny(10))...) },
+		)
 		b.refuses(t, "ledger.hold_exceeded", func() error { return b.capture(t, whole) })
 		b.refuses(t, "ledger.hold_not_found", func() error { return b.capture(t, id.New[id.Hold](b.clock.Now()), pay(1)...) })
 		must(b.capture(t, whole, pay(60)...))
@@ -330,12 +368,20 @@ func TestHolds(t *testing.T) {
 		b.held(t, ann(25, 0))
 
 		expired := place(25)
-		b.refuses(t, "ledger.insufficient_funds", func() error { return b.post(t, flows.Transfer("cus_ann", "cus_bob", cny(1))) })
+		b.refuses(
+			t,
+			"ledger.insufficient_funds",
+			func() error { return b.post(t, flows.Transfer("cus_ann", "cus_bob", cny(1))) },
+		)
 		if n, err := b.ExpireHolds(t.Context(), b.clock.Now()); n != 0 || err != nil {
 			t.Errorf("expired %d holds before their time, %v", n, err)
 		}
 		b.clock.Advance(time.Hour)
-		b.refuses(t, "ledger.hold_ended", func() error { return b.capture(t, expired, pay(1)...) }) // late, though nobody swept
+		b.refuses(
+			t,
+			"ledger.hold_ended",
+			func() error { return b.capture(t, expired, pay(1)...) },
+		) // late, though nobody swept
 		b.held(t, ann(25, 25))
 		if n, err := b.ExpireHolds(t.Context(), b.clock.Now()); n != 1 || err != nil {
 			t.Errorf("expired %d holds, %v", n, err)

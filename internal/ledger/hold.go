@@ -154,11 +154,13 @@ func (l *Ledger) endHold(tx *commit.Tx, hold id.Hold, state HoldState) (Hold, er
 
 const expireBatch = 200
 
-// ExpireHolds ends the holds whose time is over, up to a batch, and returns how many it ended. Run it again until it returns 0.
+// ExpireHolds ends the holds whose time is over, up to a batch, and returns how many it ended. Run it again
+// until it returns 0.
 func (l *Ledger) ExpireHolds(ctx context.Context, now time.Time) (int, error) {
 	rows, err := l.db.Read.QueryContext(
 		ctx,
-		`SELECT id, debit_account, credit_account FROM holds WHERE state = 'held' AND expires_at <= $1 ORDER BY expires_at LIMIT $2`,
+		`SELECT id, debit_account, credit_account FROM holds WHERE state = 'held' AND expires_at <= $1
+			ORDER BY expires_at LIMIT $2`,
 		clock.Micros(now),
 		expireBatch,
 	)

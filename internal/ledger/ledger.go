@@ -3,7 +3,8 @@
 //
 // A Transfer moves one amount from a debit account to a credit account; an Entry is the transfers of
 // one business reason, posted together or not at all. Entries are posted inside a decision of the
-// group committer: declare Keys of the entry's accounts, then Post. A posting is a transfer seen from one of its accounts; it
+// group committer: declare Keys of the entry's accounts, then Post. A posting is a transfer seen from one of its
+// accounts; it
 // is stored as part of the transfer and found by pointers (see path.go), so that no index grows with history.
 //
 // The tour: chart.go has the codes, account.go the account row, post.go how an entry is posted,
@@ -34,7 +35,7 @@ type Ledger struct {
 // New returns the ledger on db and registers its tables. Business dates are days in zone.
 func New(c *commit.Committer, db *sqldb.DB, zone *time.Location) *Ledger {
 	l := &Ledger{
-		committer: c, db: db, zone: zone, chart: map[Code]ChartLine{},
+		committer: c, db: db, zone: zone, chart: make(map[Code]ChartLine),
 		holds: holdsTable(c), accounts: accountsTable(c), transfers: transfersTable(c),
 	}
 	for _, line := range Chart() {

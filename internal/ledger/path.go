@@ -2,13 +2,15 @@ package ledger
 
 import (
 	"math/bits"
+	"slices"
 	"strings"
 )
 
 // A posting is found without an index by account. The account keeps its path: the transfer ids of
 // its newest posting n, of posting n with its lowest one-bit cleared, and so on down to a single bit. Each posting
 // points to prev (posting n−1) and, where n is even, to jump (posting n with its lowest one-bit
-// cleared); for odd n the two are the same. Walking back, a jump is taken where it does not pass the wanted place, so any
+// cleared); for odd n the two are the same. Walking back, a jump is taken where it does not pass the wanted
+// place, so any
 // earlier posting is reached in O(log² n) steps; a new posting costs the same whatever the history.
 
 // step is one node of a path: an immutable list, newest first, so that taking a decision back is
@@ -61,8 +63,8 @@ func parsePath(text string) *step {
 	}
 	parts := strings.Split(text, " ")
 	var head *step
-	for i := len(parts) - 1; i >= 0; i-- {
-		head = &step{transfer: parts[i], next: head}
+	for _, part := range slices.Backward(parts) {
+		head = &step{transfer: part, next: head}
 	}
 	return head
 }

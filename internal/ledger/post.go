@@ -30,7 +30,8 @@ func NewEntry(now time.Time, subject string, lines ...Line) Entry {
 //
 // The guards, in order: the lines are well formed; both accounts of a line are of its currency and
 // of one book; accounts are open; after all lines, no balance is beyond the limit and no protected
-// account below its floor. Errors: ledger.bad_entry, ledger.account_closed, ledger.account_frozen, ledger.balance_too_large,
+// account below its floor. Errors: ledger.bad_entry, ledger.account_closed, ledger.account_frozen,
+// ledger.balance_too_large,
 // ledger.insufficient_funds.
 func (l *Ledger) Post(tx *commit.Tx, e Entry) error {
 	p := posting{ledger: l, tx: tx, at: tx.Now(), entry: e}

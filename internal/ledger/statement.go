@@ -75,9 +75,11 @@ func (l *Ledger) row(ctx context.Context, account AccountID) (AccountRow, error)
 	}
 	row := AccountRow{ID: account, Code: line.Code, Currency: account.Currency(), State: Open, Protected: line.Protected}
 	var path string
-	err = l.db.Read.QueryRowContext(ctx, `SELECT state, credit_line, debits_posted, credits_posted, debits_pending, credits_pending,
+	err = l.db.Read.QueryRowContext(ctx, `SELECT state, credit_line, debits_posted, credits_posted,
+		debits_pending, credits_pending,
 		postings, path FROM accounts WHERE id = $1`, string(account)).
-		Scan(&row.State, &row.CreditLine, &row.DebitsPosted, &row.CreditsPosted, &row.DebitsPending, &row.CreditsPending, &row.Postings, &path)
+		Scan(&row.State, &row.CreditLine, &row.DebitsPosted, &row.CreditsPosted,
+			&row.DebitsPending, &row.CreditsPending, &row.Postings, &path)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return row, fault.Wrap(err, "read account "+string(account))
 	}
@@ -176,7 +178,8 @@ func (l *Ledger) seek(ctx context.Context, row *AccountRow, old func(*Posting) b
 	return at, false, nil
 }
 
-const postingColumns = `id, code, subject, debit_account, credit_account, amount_minor, currency, posted_at, business_on,
+const postingColumns = `id, code, subject, debit_account, credit_account, amount_minor, currency,
+	posted_at, business_on,
 	debit_n, debit_balance, debit_prev, debit_jump, credit_n, credit_balance, credit_prev, credit_jump`
 
 func (l *Ledger) posting(ctx context.Context, account AccountID, transfer string) (Posting, error) {
@@ -190,8 +193,10 @@ func (l *Ledger) walk(ctx context.Context, account AccountID, transfer string, l
 	rows, err := l.db.Read.QueryContext(ctx, `WITH RECURSIVE walk (`+postingColumns+`, depth) AS (
 			SELECT `+postingColumns+`, 1 FROM transfers WHERE id = $1
 			UNION ALL
-			SELECT t.id, t.code, t.subject, t.debit_account, t.credit_account, t.amount_minor, t.currency, t.posted_at, t.business_on,
-				t.debit_n, t.debit_balance, t.debit_prev, t.debit_jump, t.credit_n, t.credit_balance, t.credit_prev, t.credit_jump, w.depth + 1
+			SELECT t.id, t.code, t.subject, t.debit_account, t.credit_account, t.amount_minor, t.currency,
+				t.posted_at, t.business_on,
+				t.debit_n, t.debit_balance, t.debit_prev, t.debit_jump,
+				t.credit_n, t.credit_balance, t.credit_prev, t.credit_jump, w.depth + 1
 			FROM walk w JOIN transfers t ON t.id = CASE WHEN w.debit_account = $2 THEN w.debit_prev ELSE w.credit_prev END
 			WHERE w.depth < $3)
 		SELECT `+postingColumns+` FROM walk ORDER BY depth`, transfer, string(account), limit)

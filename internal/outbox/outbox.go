@@ -114,7 +114,8 @@ func (o *Outbox) List(ctx context.Context, q Query) ([]Event, bool, error) {
 // waitPoll is how often a waiter looks by itself: the event may happen on another node.
 const waitPoll = 250 * time.Millisecond
 
-// Wait runs check at once, whenever an event of subject happens here, and from time to time, until it reports true, fails
+// Wait runs check at once, whenever an event of subject happens here, and from time to time, until it reports
+// true, fails
 // or ctx ends. A ctx that ends is no error: the caller shows what it has.
 func (o *Outbox) Wait(ctx context.Context, subject string, check func(context.Context) (bool, error)) error {
 	wake := o.watch(subject)

@@ -93,11 +93,13 @@ func (p *Payments) checkOrder(order *Order) error {
 		return err
 	}
 	if !printable(order.Reference, ReferenceMax) {
-		return fault.Newf(fault.Invalid, "payment.bad_reference", "a reference has at most %d printable characters", ReferenceMax).
+		return fault.Newf(fault.Invalid, "payment.bad_reference",
+			"a reference has at most %d printable characters", ReferenceMax).
 			WithParam("reference")
 	}
 	if !printable(order.Description, DescriptionMax) {
-		return fault.Newf(fault.Invalid, "payment.bad_description", "a description has at most %d printable characters", DescriptionMax).
+		return fault.Newf(fault.Invalid, "payment.bad_description",
+			"a description has at most %d printable characters", DescriptionMax).
 			WithParam("description")
 	}
 	if order.ExpiresIn == 0 {

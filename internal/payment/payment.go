@@ -7,6 +7,7 @@
 package payment
 
 import (
+	"slices"
 	"time"
 
 	"github.com/feiqian/feiqian/internal/attempt"
@@ -81,7 +82,7 @@ type PayerView struct {
 }
 
 // ForPayer returns the payer's view.
-func (p Payment) ForPayer(merchantName string) PayerView {
+func (p *Payment) ForPayer(merchantName string) PayerView {
 	return PayerView{
 		ID:           p.ID,
 		Merchant:     p.Merchant,
@@ -148,10 +149,8 @@ func CheckAmount(amount money.Amount, currencies []money.Currency) error {
 	if err := amount.CheckPositive(); err != nil {
 		return fault.From(err).WithParam("amount")
 	}
-	for _, c := range currencies {
-		if c == amount.Currency {
-			return nil
-		}
+	if slices.Contains(currencies, amount.Currency) {
+		return nil
 	}
 	return fault.New(fault.Invalid, "payment.currency_not_supported", "this instance keeps no wallets in this currency").
 		WithParam("currency")

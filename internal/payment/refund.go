@@ -98,7 +98,8 @@ func checkRefundOrder(order RefundOrder, currency money.Currency) error {
 			WithParam("currency")
 	}
 	if !printable(order.Reference, ReferenceMax) {
-		return fault.Newf(fault.Invalid, "payment.bad_reference", "a reference has at most %d printable characters", ReferenceMax).
+		return fault.Newf(fault.Invalid, "payment.bad_reference",
+			"a reference has at most %d printable characters", ReferenceMax).
 			WithParam("reference")
 	}
 	if !printable(order.Reason, DescriptionMax) {
@@ -121,7 +122,8 @@ func (p *Payments) decideRefund(
 			return refund, err
 		}
 		if found {
-			return refund, fault.New(fault.Conflict, "refund.reference_used", "this reference belongs to another refund of yours").
+			return refund, fault.New(fault.Conflict, "refund.reference_used",
+				"this reference belongs to another refund of yours").
 				WithParam("reference").
 				WithHint("it is " + string(other.ID))
 		}

@@ -91,7 +91,8 @@ func (p *Payment) setCurrency(c money.Currency) {
 	p.Currency, p.Fee.Currency, p.Refunded.Currency, p.FeeReturned.Currency = c, c, c, c
 }
 
-const paymentColumns = `id, merchant_id, reference, COALESCE(reference_key, ''), customer_id, device_id, flow, amount_minor, currency, fee_minor,
+const paymentColumns = `id, merchant_id, reference, COALESCE(reference_key, ''), customer_id, device_id, flow,
+	amount_minor, currency, fee_minor,
 	refunded_minor, fee_returned_minor, state, decline_code, description, entry_id, expires_at, created_at, completed_at`
 
 func scanPayment(row func(...any) error) (Payment, error) {
@@ -275,9 +276,11 @@ func (p *Payments) TopUpOf(ctx context.Context, customer id.Customer, name id.To
 		t                  TopUp
 		created, completed int64
 	)
-	err := p.DB.Read.QueryRowContext(ctx, `SELECT id, customer_id, bank_account_id, amount_minor, currency, state, decline_code, attempt_id,
+	err := p.DB.Read.QueryRowContext(ctx, `SELECT id, customer_id, bank_account_id, amount_minor, currency,
+		state, decline_code, attempt_id,
 		entry_id, created_at, completed_at FROM top_ups WHERE id = $1`, string(name)).
-		Scan(&t.ID, &t.Customer, &t.BankAccount, &t.Amount.Minor, &t.Amount.Currency, &t.State, &t.DeclineCode, &t.Attempt, &t.Entry,
+		Scan(&t.ID, &t.Customer, &t.BankAccount, &t.Amount.Minor, &t.Amount.Currency,
+			&t.State, &t.DeclineCode, &t.Attempt, &t.Entry,
 			&created, &completed)
 	if errors.Is(err, sql.ErrNoRows) || (err == nil && t.Customer != customer) {
 		return TopUp{}, fault.New(fault.NotFound, "top_up.not_found", "there is no such top-up")

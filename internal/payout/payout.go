@@ -1,6 +1,7 @@
 // Package payout moves money out: a customer's withdrawal to a linked bank account.
 //
-// A withdrawal sets the money aside (2001 → 2002) in the commit that writes it, puts it in transit (2002 → 1102) in the commit
+// A withdrawal sets the money aside (2001 → 2002) in the commit that writes it, puts it in transit (2002 → 1102)
+// in the commit
 // before the bank is called, and leaves the reserve or comes back in the commit that knows the bank's
 // word. While that is unknown, the money stays in transit.
 package payout
@@ -223,9 +224,11 @@ func (p *Payouts) Of(ctx context.Context, customer id.Customer, name id.Payout) 
 		row                Payout
 		created, completed int64
 	)
-	err := p.DB.Read.QueryRowContext(ctx, `SELECT id, customer_id, bank_account_id, amount_minor, currency, state, decline_code, attempt_id,
+	err := p.DB.Read.QueryRowContext(ctx, `SELECT id, customer_id, bank_account_id, amount_minor, currency,
+		state, decline_code, attempt_id,
 		entry_id, created_at, completed_at FROM payouts WHERE id = $1`, string(name)).
-		Scan(&row.ID, &row.Customer, &row.BankAccount, &row.Amount.Minor, &row.Amount.Currency, &row.State, &row.DeclineCode, &row.Attempt,
+		Scan(&row.ID, &row.Customer, &row.BankAccount, &row.Amount.Minor, &row.Amount.Currency,
+			&row.State, &row.DeclineCode, &row.Attempt,
 			&row.Entry, &created, &completed)
 	if errors.Is(err, sql.ErrNoRows) || (err == nil && row.Customer != customer) {
 		return Payout{}, fault.New(fault.NotFound, "payout.not_found", "there is no such withdrawal")

@@ -16,7 +16,7 @@ import (
 )
 
 //go:embed migrations/*.sql
-var migrations embed.FS //nolint:gochecknoglobals // embed needs a package variable
+var migrations embed.FS
 
 // Migrate moves the schema forward to the newest version. Migrations only move forward, and old code runs
 // on the new schema.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,8 +30,7 @@ func postgresDialect() *dialect {
 }
 
 func postgresCode(err error) string {
-	var e *pgconn.PgError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Code
 	}
 	return ""
@@ -83,13 +83,11 @@ func newPostgresWriter(ctx context.Context, db *DB) (Writer, error) {
 	}
 	// The statements find rows by key only; a plan made while a table was empty must not scan it
 	// when it is large.
-	for name, value := range map[string]string{
+	maps.Copy(config.RuntimeParams, map[string]string{
 		"application_name": "feiqian-writer", "plan_cache_mode": "force_generic_plan",
 		"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
 		"lock_timeout": "5s", "jit": "off", "synchronous_commit": "on",
-	} {
-		config.RuntimeParams[name] = value
-	}
+	})
 	w := &postgresWriter{db: db, config: config}
 	return w, w.connect(ctx)
 }

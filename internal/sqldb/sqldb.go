@@ -128,6 +128,9 @@ func (db *DB) Fault(err error) error {
 			WithRetryAfter(time.Second).WithCause(err)
 	case db.dialect.duplicate(err):
 		return fault.New(fault.Conflict, "database.duplicate", "this exists already").WithCause(err)
+	case errors.Is(err, ErrAgain): // the connection was lost, time and again; nothing was written
+		return fault.New(fault.Unavailable, "database.unreachable", "the database can't be reached").
+			WithRetryAfter(time.Second).WithCause(err)
 	}
 	return err
 }

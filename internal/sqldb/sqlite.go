@@ -35,8 +35,7 @@ func sqliteDialect() *dialect {
 }
 
 func sqliteCode(err error) int {
-	var e *sqlite.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		return e.Code()
 	}
 	return 0
@@ -98,7 +97,7 @@ func (w *sqliteWriter) prepare(ctx context.Context, text string) (*sql.Stmt, err
 }
 
 func (w *sqliteWriter) exec(ctx context.Context, text string, args ...any) error {
-	stmt, err := w.prepare(ctx, text)
+	stmt, err := w.prepare(ctx, text) //nolint:sqlclosecheck // kept for the next group; Close closes it
 	if err != nil {
 		return err
 	}
@@ -124,7 +123,10 @@ func (w *sqliteWriter) Lock(ctx context.Context, reads []Read) error {
 }
 
 func (w *sqliteWriter) read(ctx context.Context, r *Read) error {
-	stmt, err := w.prepare(ctx, selectText(r.Table, r.Column, "IN (SELECT value FROM json_each($1))"))
+	stmt, err := w.prepare(
+		ctx,
+		selectText(r.Table, r.Column, "IN (SELECT value FROM json_each($1))"),
+	) //nolint:sqlclosecheck // kept for the next group; Close closes it
 	if err != nil {
 		return err
 	}
@@ -136,13 +138,13 @@ func (w *sqliteWriter) read(ctx context.Context, r *Read) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", r.Table.Name, err)
 	}
+	defer rows.Close()
 	for rows.Next() {
 		if err := r.Row(rows.Scan); err != nil {
-			_ = rows.Close()
 			return fmt.Errorf("read %s: %w", r.Table.Name, err)
 		}
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+	if err := rows.Err(); err != nil {
 		return fmt.Errorf("read %s: %w", r.Table.Name, err)
 	}
 	return nil
@@ -168,7 +170,7 @@ func (w *sqliteWriter) write(ctx context.Context, wr *Write) error {
 	if wr.Update {
 		text = wr.Table.text("update", updateText)
 	}
-	stmt, err := w.prepare(ctx, text)
+	stmt, err := w.prepare(ctx, text) //nolint:sqlclosecheck // kept for the next group; Close closes it
 	if err != nil {
 		return err
 	}
@@ -189,20 +191,18 @@ func (w *sqliteWriter) write(ctx context.Context, wr *Write) error {
 }
 
 func cell(kind Kind, values any, row int) any {
-	switch kind {
-	case Text:
-		return values.([]string)[row] //nolint:forcetypeassert // the kind says it
-	case NullText:
-		if s := values.([]string)[row]; s != "" { //nolint:forcetypeassert // the kind says it
-			return s
+	switch column := values.(type) {
+	case []string:
+		if kind == NullText && column[row] == "" {
+			return nil
 		}
-		return nil
-	case Int:
-		return values.([]int64)[row] //nolint:forcetypeassert // the kind says it
-	case Bool:
-		return values.([]bool)[row] //nolint:forcetypeassert // the kind says it
-	case Bytes:
-		return values.([][]byte)[row] //nolint:forcetypeassert // the kind says it
+		return column[row]
+	case []int64:
+		return column[row]
+	case []bool:
+		return column[row]
+	case [][]byte:
+		return column[row]
 	}
 	return nil
 }
