@@ -32,8 +32,8 @@ tests:
 		echo '$(GO) test -race $(RACED)'; CGO_ENABLED=1 $(GO) test -race $(RACED); \
 	else echo 'race detector left out: it needs a C compiler'; fi
 
-bench: ## Run the benchmarks; they print and never fail for being slow
-	scripts/postgres.sh run $(GO) test -run '^$$' -bench . -benchmem ./...
+bench: build ## Measure every scenario on both engines and write docs/benchmarks.md
+	scripts/postgres.sh run sh -c 'bin/feiqian bench --report docs/benchmarks.md --postgres "$$FEIQIAN_TEST_POSTGRES_URL"'
 
 lint: $(LINT_STAMP) ## Run the linters; the first time builds them, which takes minutes
 	$(LINT) run ./...

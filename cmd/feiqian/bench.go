@@ -14,8 +14,11 @@ import (
 
 func benchCommand() *cobra.Command {
 	var (
-		options bench.Options
-		asJSON  bool
+		options  bench.Options
+		asJSON   bool
+		report   string
+		runs     int
+		postgres string
 	)
 	command := &cobra.Command{
 		Use:   "bench",
@@ -25,6 +28,9 @@ func benchCommand() *cobra.Command {
 			cfg, err := settings(command)
 			if err != nil {
 				return err
+			}
+			if report != "" {
+				return benchReport(command, report, runs, options.Duration, postgres)
 			}
 			options.Database = cfg.Database
 			options.Progress = os.Stderr
@@ -45,8 +51,26 @@ func benchCommand() *cobra.Command {
 	flags.DurationVar(&options.Duration, "duration", 10*time.Second, "measured time, after a warm-up of two seconds")
 	flags.IntVar(&options.Preload, "preload", 0, "payments to store first, to see whether cost grows with history")
 	flags.StringVar(&options.Profile, "cpu-profile", "", "write the server's CPU profile to this file (go tool pprof)")
+	flags.StringVar(&report, "report", "", "measure every scenario on both engines and write this Markdown file")
+	flags.IntVar(&runs, "runs", 3, "runs of each row of a report; the median is shown")
+	flags.StringVar(&postgres, "postgres", "", "PostgreSQL URL for a report; its user may create databases")
 	flags.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return command
+}
+
+// benchReport measures everything, on SQLite and, where there is one, PostgreSQL.
+func benchReport(command *cobra.Command, file string, runs int, duration time.Duration, postgres string) error {
+	databases := []string{"sqlite:"}
+	if postgres != "" {
+		databases = append(databases, postgres)
+	}
+	text, err := bench.Report(command.Context(), bench.ReportOptions{
+		Databases: databases, Clients: []int{64, 256}, Duration: duration, Runs: runs, Version: version, Progress: os.Stderr,
+	})
+	if err != nil {
+		return err
+	}
+	return bench.WriteReport(file, text)
 }
 
 func printBench(command *cobra.Command, r bench.Result) {
