@@ -1,7 +1,7 @@
 package idempotency_test
 
 import (
-	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -33,7 +33,11 @@ func newNode(t *testing.T, db *sqldb.DB) node {
 	return n
 }
 
-func (n node) once(t *testing.T, req idempotency.Request, decide func(tx *commit.Tx) (int, any, error)) (idempotency.Answer, error) {
+func (n node) once(
+	t *testing.T,
+	req idempotency.Request,
+	decide func(tx *commit.Tx) (int, any, error),
+) (idempotency.Answer, error) {
 	t.Helper()
 	return n.keys.Once(t.Context(), req, nil, decide)
 }
@@ -71,23 +75,41 @@ func TestOnce(t *testing.T) {
 		if err != nil || string(answer.Body) != `"dry"` || answer.Status != 201 || answer.Replayed || n.stored(t) != 0 {
 			t.Errorf("dry run: %+v %v, %d stored", answer, err, n.stored(t))
 		}
-		if answer, err = n.once(t, req, says(201, "first")); err != nil || answer.Replayed || string(answer.Body) != `"first"` {
+		if answer, err = n.once(
+			t,
+			req,
+			says(201, "first"),
+		); err != nil || answer.Replayed ||
+			string(answer.Body) != `"first"` {
 			t.Errorf("first: %+v %v", answer, err)
 		}
 		for _, again := range []idempotency.Request{req, {Caller: "mer_1", Route: "create", Key: "k", Body: []byte("body"), DryRun: true}} {
-			if answer, err = n.once(t, again, says(500, "second")); err != nil || !answer.Replayed || answer.Status != 201 || string(answer.Body) != `"first"` {
+			if answer, err = n.once(
+				t,
+				again,
+				says(500, "second"),
+			); err != nil || !answer.Replayed || answer.Status != 201 ||
+				string(answer.Body) != `"first"` {
 				t.Errorf("again: %+v %v", answer, err)
 			}
 		}
 		other := req
 		other.Body = []byte("other")
-		if _, err := n.once(t, other, says(201, "x")); fault.KindOf(err) != fault.Mismatch || fault.CodeOf(err) != "idempotency.key_reused" {
+		if _, err := n.once(
+			t,
+			other,
+			says(201, "x"),
+		); fault.KindOf(err) != fault.Mismatch ||
+			fault.CodeOf(err) != "idempotency.key_reused" {
 			t.Errorf("another body: %v", err)
 		}
 		// Neither callers, routes nor keys run into each other where they meet.
 		for i, scope := range []idempotency.Request{
-			{Caller: "mer_2", Route: "create", Key: "k"}, {Caller: "mer_1", Route: "void", Key: "k"}, {Caller: "mer_1", Route: "create", Key: "k2"},
-			{Caller: "mer_1c", Route: "reate", Key: "k"}, {Caller: "mer_1", Route: "createk", Key: ""},
+			{Caller: "mer_2", Route: "create", Key: "k"},
+			{Caller: "mer_1", Route: "void", Key: "k"},
+			{Caller: "mer_1", Route: "create", Key: "k2"},
+			{Caller: "mer_1c", Route: "reate", Key: "k"},
+			{Caller: "mer_1", Route: "createk", Key: ""},
 		} {
 			if answer, err := n.once(t, scope, says(200, i)); err != nil || answer.Replayed {
 				t.Errorf("%+v: %+v %v", scope, answer, err)
@@ -107,7 +129,7 @@ func TestOnce_together(t *testing.T) {
 			all.Go(func() {
 				req := idempotency.Request{Caller: "c", Route: "r", Key: "same", Body: []byte("b")}
 				if i >= 30 {
-					req.Key = fmt.Sprint(i)
+					req.Key = strconv.Itoa(i)
 				}
 				answer, err := n.once(t, req, says(200, i))
 				if err != nil {
@@ -133,7 +155,7 @@ func TestForget(t *testing.T) {
 			var all sync.WaitGroup
 			for i := from; i < to; i++ {
 				all.Go(func() {
-					if _, err := n.once(t, idempotency.Request{Key: fmt.Sprint(i)}, says(200, i)); err != nil {
+					if _, err := n.once(t, idempotency.Request{Key: strconv.Itoa(i)}, says(200, i)); err != nil {
 						t.Error(err)
 					}
 				})

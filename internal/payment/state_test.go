@@ -58,7 +58,12 @@ func TestCheckAmount(t *testing.T) {
 // TestForPayer: what is between merchant and operator is not for the payer.
 func TestForPayer(t *testing.T) {
 	t.Parallel()
-	row := payment.Payment{ID: "pay_1", Merchant: "mer_1", State: payment.Succeeded, Amount: money.Amount{Minor: 5, Currency: "CNY"}}
+	row := payment.Payment{
+		ID:       "pay_1",
+		Merchant: "mer_1",
+		State:    payment.Succeeded,
+		Amount:   money.Amount{Minor: 5, Currency: "CNY"},
+	}
 	view := row.ForPayer("Tea")
 	if view.ID != row.ID || view.MerchantName != "Tea" || view.Amount != row.Amount || view.State != row.State {
 		t.Errorf("%+v", view)

@@ -94,9 +94,16 @@ var access = map[string]string{
 
 // names are ids that nothing has, for the parameters of a path.
 var names = map[string]string{
-	"/v1/payments/{id}": "pay_", "/wallet/v1/payments/{id}": "pay_", "/ops/v1/payments/{id}": "pay_",
-	"/wallet/v1/top_ups/{id}": "top_", "/wallet/v1/withdrawals/{id}": "po_", "/wallet/v1/devices/{id}": "dev_",
-	"/ops/v1/attempts/{id}": "att_", "/ops/v1/merchants/{id}": "mer_", "/ops/v1/customers/{id}": "cus_", "/ops/v1/jobs/{id}": "job_",
+	"/v1/payments/{id}":           "pay_",
+	"/wallet/v1/payments/{id}":    "pay_",
+	"/ops/v1/payments/{id}":       "pay_",
+	"/wallet/v1/top_ups/{id}":     "top_",
+	"/wallet/v1/withdrawals/{id}": "po_",
+	"/wallet/v1/devices/{id}":     "dev_",
+	"/ops/v1/attempts/{id}":       "att_",
+	"/ops/v1/merchants/{id}":      "mer_",
+	"/ops/v1/customers/{id}":      "cus_",
+	"/ops/v1/jobs/{id}":           "job_",
 }
 
 // concrete fills a path's parameters.
@@ -107,7 +114,12 @@ func concrete(path string) string {
 		}
 	}
 	return strings.NewReplacer(
-		"{entry_id}", string(id.New[id.Entry](instant)), "{account}", "2001:CNY:cus_nobody", "{key}", string(id.New[id.APIKey](instant)),
+		"{entry_id}",
+		string(id.New[id.Entry](instant)),
+		"{account}",
+		"2001:CNY:cus_nobody",
+		"{key}",
+		string(id.New[id.APIKey](instant)),
 	).Replace(path)
 }
 
@@ -116,7 +128,7 @@ func TestAccess(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		tokens := map[string]string{"nobody": "", merchants: w.shop(t, party.NewMerchant{}).token}
-		for _, role := range strings.Fields(everyRole) {
+		for role := range strings.FieldsSeq(everyRole) {
 			tokens[role] = w.staff(t, party.Role(role))
 		}
 		customer := w.person(t, 0)
@@ -228,9 +240,9 @@ func TestKeys(t *testing.T) {
 		w.ok(t, 200, get("/wallet/v1/me", token), nil)
 		w.ok(t, 204, apitest.Request{Method: "POST", Path: "/wallet/v1/logout", Token: token}, nil)
 		w.refused(t, 401, "auth.session_invalid", get("/wallet/v1/me", token))
-		w.Clock.Advance(31 * 24 * hour)
-		w.refused(t, 401, "auth.session_invalid", get("/wallet/v1/me", p.token))
-		w.refused(t, 401, "auth.session_invalid", get("/ops/v1/chart", admin))
+		w.Clock.Advance(31 * 24 * hour) // which ends much else besides, so that there is no snapshot here
+		w.call(t, get("/wallet/v1/me", p.token)).Problem(t, 401, "auth.session_invalid")
+		w.call(t, get("/ops/v1/chart", admin)).Problem(t, 401, "auth.session_invalid")
 	})
 }
 
@@ -243,7 +255,7 @@ func TestForeign(t *testing.T) {
 		paid := w.paid(t, shop, owner, 10_000)
 		var refund payment.Refund
 		w.ok(t, 201, shop.refund(w, paid.ID, map[string]any{"amount": 100}), &refund)
-		topUp := w.topUp(t, owner, 700, payment.Succeeded)
+		topUp := w.topUp(t, owner, 700)
 		var withdrawal struct {
 			ID string `json:"id"`
 		}

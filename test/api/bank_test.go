@@ -35,12 +35,24 @@ func bankCases() []bankCase {
 	contradicts := good("NoticeContradicts", 190_20)
 	contradicts.problem = true
 	return []bankCase{
-		good("Plain", 190_00), good("SlowAnswer", 190_11), good("BookedNoAnswer", 190_12), good("BookedError", 190_14),
-		good("PendingSuccess", 190_15), good("NoticeThrice", 190_17), good("NoticeLate", 190_18), good("BadSignature", 190_19),
+		good("Plain", 190_00),
+		good("SlowAnswer", 190_11),
+		good("BookedNoAnswer", 190_12),
+		good("BookedError", 190_14),
+		good(
+			"PendingSuccess",
+			190_15,
+		),
+		good("NoticeThrice", 190_17),
+		good("NoticeLate", 190_18),
+		good("BadSignature", 190_19),
 		contradicts,
-		bad("InsufficientFunds", 190_01, "insufficient_funds"), bad("DoNotHonor", 190_02, "do_not_honor"),
-		bad("AccountClosed", 190_03, "account_closed"), bad("LimitExceeded", 190_04, "limit_exceeded"),
-		bad("SuspectedFraud", 190_05, "suspected_fraud"), bad("PendingDecline", 190_16, "do_not_honor"),
+		bad("InsufficientFunds", 190_01, "insufficient_funds"),
+		bad("DoNotHonor", 190_02, "do_not_honor"),
+		bad("AccountClosed", 190_03, "account_closed"),
+		bad("LimitExceeded", 190_04, "limit_exceeded"),
+		bad("SuspectedFraud", 190_05, "suspected_fraud"),
+		bad("PendingDecline", 190_16, "do_not_honor"),
 		lost,
 	}
 }
@@ -53,7 +65,8 @@ type bankOrder struct {
 	Attempt     id.Attempt `json:"attempt_id"`
 }
 
-// TestBankOrders sends every kind of trouble through a top-up and through a withdrawal, each for a customer of its own and
+// TestBankOrders sends every kind of trouble through a top-up and through a withdrawal, each for a customer of
+// its own and
 // all at once; money is where it belongs while the outcome is unknown, and at the end.
 func TestBankOrders(t *testing.T) {
 	t.Parallel()
@@ -111,7 +124,14 @@ func (w *world) awaitBank(t *testing.T, path string, c bankCase, p person, order
 	})
 }
 
-func (w *world) checkBank(t *testing.T, cases []bankCase, people []person, orders []bankOrder, out bool, before balances) {
+func (w *world) checkBank(
+	t *testing.T,
+	cases []bankCase,
+	people []person,
+	orders []bankOrder,
+	out bool,
+	before balances,
+) {
 	t.Helper()
 	want := balances{}
 	for i, c := range cases {
@@ -146,7 +166,12 @@ func (w *world) checkBank(t *testing.T, cases []bankCase, people []person, order
 	}
 	for _, event := range []string{"created", "succeeded", "declined"} {
 		kind := map[bool]string{true: "payout.", false: "top_up."}[out] + event
-		n := w.count(t, "SELECT count(*) FROM events WHERE kind = $1 AND subject IN (SELECT subject FROM attempts WHERE id >= $2)", kind, string(orders[0].Attempt))
+		n := w.count(
+			t,
+			"SELECT count(*) FROM events WHERE kind = $1 AND subject IN (SELECT subject FROM attempts WHERE id >= $2)",
+			kind,
+			string(orders[0].Attempt),
+		)
 		if wantEvents := map[string]int64{"created": 16, "succeeded": 9, "declined": 7}[event]; n != wantEvents {
 			t.Errorf("%d events %s, want %d", n, kind, wantEvents)
 		}
@@ -170,8 +195,13 @@ func TestNotices(t *testing.T) {
 				code    string // of the refusal
 				problem bool
 			}{
-				{100_00, succeeded, "", false}, {100_00, pending, "", false}, {100_00, "", "", false}, {100_00, declined, "", true},
-				{90_01, declined, "", false}, {90_01, pending, "", false}, {90_01, succeeded, "", true},
+				{100_00, succeeded, "", false},
+				{100_00, pending, "", false},
+				{100_00, "", "", false},
+				{100_00, declined, "", true},
+				{90_01, declined, "", false},
+				{90_01, pending, "", false},
+				{90_01, succeeded, "", true},
 			} {
 				var order bankOrder
 				w.ok(t, 201, p.bankMoney(w, path, test.amount), &order)
@@ -214,7 +244,7 @@ func TestResend(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		p := w.person(t, 100_00)
-		topUp := w.topUp(t, p, 50_00, "succeeded")
+		topUp := w.topUp(t, p, 50_00)
 		w.quiet(t)
 		w.Clock.Advance(hour)
 		before := w.snapshot(t)

@@ -30,7 +30,7 @@ func (w *world) balances(t testing.TB) balances {
 	rows, err := w.DB.Read.QueryContext(t.Context(), "SELECT code, owner, debits_posted - credits_posted FROM accounts")
 	must(t, err)
 	defer rows.Close()
-	sides := map[ledger.Code]ledger.Side{}
+	sides := make(map[ledger.Code]ledger.Side)
 	for _, line := range ledger.Chart() {
 		sides[line.Code] = line.Side
 	}
@@ -112,5 +112,8 @@ func (w *world) agree(t testing.TB) {
 func (w *world) post(t testing.TB, lines ...ledger.Line) {
 	t.Helper()
 	entry := ledger.NewEntry(w.Clock.Now(), "test", lines...)
-	must(t, w.Committer.Do(t.Context(), w.Ledger.KeysOf(lines), func(tx *commit.Tx) error { return w.Ledger.Post(tx, entry) }))
+	must(
+		t,
+		w.Committer.Do(t.Context(), w.Ledger.KeysOf(lines), func(tx *commit.Tx) error { return w.Ledger.Post(tx, entry) }),
+	)
 }

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -99,9 +100,9 @@ func (w *world) parallel(t *testing.T, name string, call apitest.Request) apites
 		t.Errorf("%s: %d of ten answers are fresh", name, fresh)
 	}
 	for member, value := range jsonOf(t, foretold.Body) {
-		real, there := jsonOf(t, answers[0].Body)[member]
-		if !there || !volatile(member) && fmt.Sprint(real) != fmt.Sprint(value) {
-			t.Errorf("%s: the dry run said %s is %v, it is %v", name, member, value, real)
+		now, there := jsonOf(t, answers[0].Body)[member]
+		if !there || !volatile(member) && fmt.Sprint(now) != fmt.Sprint(value) {
+			t.Errorf("%s: the dry run said %s is %v, it is %v", name, member, value, now)
 		}
 	}
 	return answers[0]
@@ -140,21 +141,19 @@ func (w *world) replays(t *testing.T, name string, call apitest.Request, first a
 	}
 	before.same(t, w.snapshot(t), name+" again")
 	other := call
-	if body, ok := call.Body.(map[string]any); ok && body["amount"] != nil {
-		changed := map[string]any{}
-		for member, value := range body {
-			changed[member] = value
-		}
-		changed["amount"] = 101
-		other.Body = changed
-	} else { // the subject stands in the path
+	body, _ := call.Body.(map[string]any)
+	if body["amount"] == nil { // the subject stands in the path
 		other.Path = strings.Replace(call.Path, "pay_0", "pay_7", 1)
-		if problem := w.call(t, other); problem.Status < http.StatusBadRequest {
-			t.Errorf("%s: the same key for another subject is answered %d", name, problem.Status)
+		if answer := w.call(t, other); answer.Status < http.StatusBadRequest {
+			t.Errorf("%s: the same key for another subject is answered %d", name, answer.Status)
 		}
 		before.same(t, w.snapshot(t), name+" with another subject")
 		return
 	}
+	changed := map[string]any{}
+	maps.Copy(changed, body)
+	changed["amount"] = 101
+	other.Body = changed
 	w.refused(t, 422, "idempotency.key_reused", other)
 }
 
@@ -202,7 +201,19 @@ func TestReplayAfterChange(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		s, p, payee := w.shop(t, party.NewMerchant{FeeBps: 60}), w.person(t, 100_000), w.person(t, 0)
-		code, transfer, order := s.order(w, 100, map[string]any{"payment_code": w.code(t, p)}), p.transfer(w, payee, 100), s.order(w, 100, nil)
+		code, transfer, order := s.order(
+			w,
+			100,
+			map[string]any{"payment_code": w.code(t, p)},
+		), p.transfer(
+			w,
+			payee,
+			100,
+		), s.order(
+			w,
+			100,
+			nil,
+		)
 		for _, call := range []apitest.Request{code, transfer, order} {
 			w.ok(t, 201, call, nil)
 		}
@@ -244,7 +255,12 @@ func TestReference(t *testing.T) {
 		w.once(t, "refund.reference_used", 20, func(int) apitest.Request {
 			return s.refund(w, paid.ID, map[string]any{"amount": 10, "reference": "refund 1"})
 		})
-		w.refused(t, 409, "refund.reference_used", s.refund(w, paid.ID, map[string]any{"amount": 10, "reference": "refund 1"}))
+		w.refused(
+			t,
+			409,
+			"refund.reference_used",
+			s.refund(w, paid.ID, map[string]any{"amount": 10, "reference": "refund 1"}),
+		)
 		w.agree(t)
 	})
 }

@@ -3,6 +3,7 @@ package api_test
 import (
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"testing"
 
@@ -177,7 +178,12 @@ func (w *world) badFrames(t *testing.T, good apitest.Request) {
 		w.refused(t, 400, "request.idempotency_key_bad", with(func(c *apitest.Request) { c.Key = key }))
 	}
 	w.refused(t, 400, "request.unknown_parameter", with(func(c *apitest.Request) { c.Path += "?dryrun=true" }))
-	w.refused(t, 400, "request.repeated_parameter", with(func(c *apitest.Request) { c.Path += "?dry_run=true&dry_run=false" }))
+	w.refused(
+		t,
+		400,
+		"request.repeated_parameter",
+		with(func(c *apitest.Request) { c.Path += "?dry_run=true&dry_run=false" }),
+	)
 	w.refused(t, 400, "request.bad_field", with(func(c *apitest.Request) { c.Path += "?dry_run=1" }))
 	w.refused(t, 405, "request.method_not_allowed", with(func(c *apitest.Request) { c.Method = "PATCH" }))
 }
@@ -213,9 +219,7 @@ func TestTexts(t *testing.T) {
 		transfer := func(change map[string]any) apitest.Request {
 			call := p.transfer(w, payee, 100)
 			body, _ := call.Body.(map[string]any)
-			for name, value := range change {
-				body[name] = value
-			}
+			maps.Copy(body, change)
 			return call
 		}
 		for _, test := range []struct {

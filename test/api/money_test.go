@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/feiqian/feiqian/internal/ledger"
@@ -18,7 +17,7 @@ func TestTopUp(t *testing.T) {
 			p := w.person(t, 0)
 			w.moves(t, balances{
 				"2001:" + string(p.id): amount, "1001": amount, "5001": cost, "2502": cost,
-			}.real(), func() { w.topUp(t, p, amount, payment.Succeeded) })
+			}.real(), func() { w.topUp(t, p, amount) })
 		}
 	})
 }
@@ -133,7 +132,8 @@ func TestRefunds(t *testing.T) {
 				}
 			}
 			w.ok(t, 200, get("/v1/payments/"+string(paid.ID), s.token), &paid)
-			if paid.Refunded.Minor != given || paid.FeeReturned.Minor != returned || returned > paid.Fee.Minor || paid.State != payment.Succeeded {
+			if paid.Refunded.Minor != given || paid.FeeReturned.Minor != returned || returned > paid.Fee.Minor ||
+				paid.State != payment.Succeeded {
 				t.Errorf("%s: %+v", test.name, paid)
 			}
 			if n := w.rows(t, get("/v1/payments/"+string(paid.ID)+"/refunds", s.token)); n != len(test.parts) {
@@ -170,11 +170,22 @@ func TestAdvance(t *testing.T) {
 			paid := w.paid(t, s, p, 1_000)
 			pending := ledger.Account(ledger.MerchantPending, "CNY", string(s.id))
 			if gone := 994 - test.left; gone > 0 {
-				w.post(t, ledger.Line{Reason: "settle", Debit: pending, Credit: ledger.Account("2102", "CNY", string(s.id)), Amount: cny(gone)})
+				w.post(
+					t,
+					ledger.Line{
+						Reason: "settle",
+						Debit:  pending,
+						Credit: ledger.Account("2102", "CNY", string(s.id)),
+						Amount: cny(gone),
+					},
+				)
 			}
 			if test.debtPast > 0 {
 				w.post(t, ledger.Line{
-					Reason: "past", Debit: ledger.Account(ledger.MerchantDebt, "CNY", string(s.id)), Credit: "1902:CNY:n00", Amount: cny(test.debtPast),
+					Reason: "past",
+					Debit:  ledger.Account(ledger.MerchantDebt, "CNY", string(s.id)),
+					Credit: "1902:CNY:n00",
+					Amount: cny(test.debtPast),
 				}, ledger.Line{Reason: "past", Debit: "1901:CNY:n00", Credit: "2102:CNY:" + ledger.AccountID(s.id), Amount: cny(test.debtPast)})
 			}
 			call := s.refund(w, paid.ID, map[string]any{"amount": test.refund})
@@ -237,7 +248,8 @@ func TestStatements(t *testing.T) {
 			w.ok(t, 200, get("/v1/events?limit=4"+cursor, s.token), &page)
 			for _, event := range page.Data {
 				want := payments[seen/2]
-				if event.Subject != string(want.ID) || event.Data.ID != want.ID || event.Kind != []string{"payment.created", "payment.succeeded"}[seen%2] {
+				if event.Subject != string(want.ID) || event.Data.ID != want.ID ||
+					event.Kind != []string{"payment.created", "payment.succeeded"}[seen%2] {
 					t.Errorf("event %d is %s of %s", seen, event.Kind, event.Subject)
 				}
 				seen++
@@ -262,7 +274,8 @@ func TestStatements(t *testing.T) {
 		} {
 			w.refused(t, 400, code, get("/v1/payments?"+query, s.token))
 		}
-		w.ok(t, 200, get(fmt.Sprintf("/v1/balance?at=%s", payments[3].CompletedAt.Format("2006-01-02T15:04:05.999999Z")), s.token), nil)
+		at := payments[3].CompletedAt.Format("2006-01-02T15:04:05.999999Z")
+		w.ok(t, 200, get("/v1/balance?at="+at, s.token), nil)
 		w.agree(t)
 	})
 }

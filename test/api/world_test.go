@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -226,14 +227,14 @@ func (w *world) person(t testing.TB, balance int64) person {
 	}, &account)
 	p.bankAccount = account.ID
 	if balance > 0 {
-		w.topUp(t, p, balance, payment.Succeeded)
+		w.topUp(t, p, balance)
 		w.quiet(t)
 	}
 	return p
 }
 
-// topUp tops up and waits for the end.
-func (w *world) topUp(t testing.TB, p person, amount int64, want payment.State) payment.TopUp {
+// topUp tops up and waits until it has succeeded.
+func (w *world) topUp(t testing.TB, p person, amount int64) payment.TopUp {
 	t.Helper()
 	var topUp payment.TopUp
 	w.ok(t, 201, p.bankMoney(w, "/wallet/v1/top_ups", amount), &topUp)
@@ -243,8 +244,8 @@ func (w *world) topUp(t testing.TB, p person, amount int64, want payment.State) 
 			break
 		}
 	}
-	if topUp.State != want {
-		t.Fatalf("top-up of %d is %s, want %s", amount, topUp.State, want)
+	if topUp.State != payment.Succeeded {
+		t.Fatalf("top-up of %d is %s", amount, topUp.State)
 	}
 	return topUp
 }
@@ -256,9 +257,15 @@ func (p person) bankMoney(w *world, path string, amount int64) apitest.Request {
 }
 
 func (p person) transfer(w *world, to person, amount int64) apitest.Request {
-	return apitest.Request{Method: "POST", Path: "/wallet/v1/transfers", Token: p.token, Key: w.key(), Body: map[string]any{
-		"amount": amount, "currency": "CNY", "payee": to.phone, "pin": pin,
-	}}
+	return apitest.Request{
+		Method: "POST",
+		Path:   "/wallet/v1/transfers",
+		Token:  p.token,
+		Key:    w.key(),
+		Body: map[string]any{
+			"amount": amount, "currency": "CNY", "payee": to.phone, "pin": pin,
+		},
+	}
 }
 
 func (p person) confirm(w *world, name id.Payment) apitest.Request {
@@ -297,14 +304,18 @@ func (w *world) shop(t testing.TB, terms party.NewMerchant) shop {
 
 func (s shop) order(w *world, amount int64, more map[string]any) apitest.Request {
 	body := map[string]any{"amount": amount, "currency": "CNY"}
-	for name, value := range more {
-		body[name] = value
-	}
+	maps.Copy(body, more)
 	return apitest.Request{Method: "POST", Path: "/v1/payments", Token: s.token, Key: w.key(), Body: body}
 }
 
 func (s shop) refund(w *world, of id.Payment, body map[string]any) apitest.Request {
-	return apitest.Request{Method: "POST", Path: "/v1/payments/" + string(of) + "/refunds", Token: s.token, Key: w.key(), Body: body}
+	return apitest.Request{
+		Method: "POST",
+		Path:   "/v1/payments/" + string(of) + "/refunds",
+		Token:  s.token,
+		Key:    w.key(),
+		Body:   body,
+	}
 }
 
 func (s shop) void(w *world, of id.Payment) apitest.Request {
@@ -332,7 +343,10 @@ func (w *world) paid(t testing.TB, s shop, p person, amount int64) payment.Payme
 func (w *world) staff(t testing.TB, role party.Role) string {
 	t.Helper()
 	email := fmt.Sprintf("%s-%d@example.com", role, w.next())
-	_, err := w.Auth.CreateStaff(t.Context(), auth.NewStaff{Email: email, Name: "Staff of Test", Role: role, Password: password})
+	_, err := w.Auth.CreateStaff(
+		t.Context(),
+		auth.NewStaff{Email: email, Name: "Staff of Test", Role: role, Password: password},
+	)
 	must(t, err)
 	in, err := w.Auth.SignInStaff(t.Context(), auth.StaffSignInRequest{Email: email, Password: password})
 	must(t, err)
