@@ -185,8 +185,9 @@ func (w *postgresWriter) Rollback(ctx context.Context) {
 	}
 }
 
-// Settle puts the group's row in as a tombstone. A conflict says that the group was committed; no
-// conflict, that the lost transaction can never commit, since it would meet the tombstone.
+// Settle puts the group's row in as a tombstone, committed at no time. A conflict with another row says that the
+// group was committed; none, or one with a tombstone of ours whose answer was lost, that the lost
+// transaction can never commit, since it would meet the tombstone.
 func (w *postgresWriter) Settle(ctx context.Context, group string) (bool, error) {
 	if w.conn != nil {
 		_ = w.conn.Close(ctx)
@@ -194,15 +195,13 @@ func (w *postgresWriter) Settle(ctx context.Context, group string) (bool, error)
 	if err := w.connect(ctx); err != nil {
 		return false, err
 	}
-	tag, err := w.conn.Exec(
-		ctx,
-		"INSERT INTO commit_groups (id, committed_at, leaf_count) VALUES ($1, 0, 0) ON CONFLICT DO NOTHING",
-		group,
-	)
+	var committedAt int64
+	err := w.conn.QueryRow(ctx, `INSERT INTO commit_groups AS g (id, committed_at, leaf_count) VALUES ($1, 0, 0)
+		ON CONFLICT (id) DO UPDATE SET committed_at = g.committed_at RETURNING committed_at`, group).Scan(&committedAt)
 	if err != nil {
 		return false, fmt.Errorf("settle group %s: %w", group, err)
 	}
-	return tag.RowsAffected() == 0, nil
+	return committedAt != 0, nil
 }
 
 // Close closes the connection.
