@@ -32,22 +32,39 @@ func Report(ctx context.Context, o ReportOptions) (string, error) {
 	fmt.Fprintf(&b, "Each row is the median of %d runs of %s after a warm-up of %s, on a fresh database; "+
 		"the books were verified after each run.\n\n", o.Runs, o.Duration, warmUp)
 	b.WriteString("| scenario | database | clients | per second | lowest–highest | p50 ms | p95 ms | p99 ms | errors | " +
-		"decisions a commit | server µs | database µs | clients µs | server MiB |\n")
-	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+		"decisions a commit | server µs | database µs | clients µs | server MiB | bare HTTP per second | bare sync ms |\n")
+	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	var rates []float64
 	for _, scenario := range Scenarios() {
 		for _, database := range o.Databases {
 			for _, clients := range o.Clients {
+				machine, err := measureBare(ctx)
+				if err != nil {
+					return "", err
+				}
+				rates = append(rates, machine.requestsPerSecond)
 				row, err := reportRow(ctx, o, Options{
 					Scenario: scenario, Database: database, Clients: clients, Duration: o.Duration, Progress: io.Discard,
 				})
 				if err != nil {
 					return "", err
 				}
+				row = strings.TrimSuffix(row, "\n") + fmt.Sprintf(" %.0f | %.2f |\n", machine.requestsPerSecond, machine.syncMillis)
 				b.WriteString(row)
 				fmt.Fprint(o.Progress, row)
 			}
 		}
 	}
+	slices.Sort(rates)
+	fmt.Fprintf(
+		&b,
+		"\nBare HTTP is a net/http server that only sends the body back, under the same load generator with %d clients, measured "+
+			"before each row: from %.0f to %.0f requests a second in this report. It is the ceiling of any server here, and how much "+
+			"it moves says how much the machine does.\n",
+		bareClients,
+		rates[0],
+		rates[len(rates)-1],
+	)
 	return b.String(), nil
 }
 
@@ -65,10 +82,24 @@ func reportRow(ctx context.Context, o ReportOptions, one Options) (string, error
 	}
 	slices.SortFunc(results, func(a, b Result) int { return int(a.PaymentsPerSecond - b.PaymentsPerSecond) })
 	r, low, high := results[len(results)/2], results[0], results[len(results)-1]
-	return fmt.Sprintf("| %s | %s | %d | **%.0f** | %.0f–%.0f | %.1f | %.1f | %.1f | %d | %.0f | %.0f | %.0f | %.0f | %.0f |\n",
-		r.Scenario, r.Database, r.Clients, r.PaymentsPerSecond, low.PaymentsPerSecond, high.PaymentsPerSecond,
-		r.P50, r.P95, r.P99, r.Errors, r.GroupMean,
-		r.CPU.Server.MicrosPerAct, r.CPU.Database.MicrosPerAct, r.CPU.Clients.MicrosPerAct, r.ServerMemoryMiB), nil
+	return fmt.Sprintf(
+		"| %s | %s | %d | **%.0f** | %.0f–%.0f | %.1f | %.1f | %.1f | %d | %.0f | %.0f | %.0f | %.0f | %.0f |\n",
+		r.Scenario,
+		r.Database,
+		r.Clients,
+		r.PaymentsPerSecond,
+		low.PaymentsPerSecond,
+		high.PaymentsPerSecond,
+		r.P50,
+		r.P95,
+		r.P99,
+		r.Errors,
+		r.GroupMean,
+		r.CPU.Server.MicrosPerAct,
+		r.CPU.Database.MicrosPerAct,
+		r.CPU.Clients.MicrosPerAct,
+		r.ServerMemoryMiB,
+	), nil
 }
 
 // cpuModel names the processor as the kernel does.
