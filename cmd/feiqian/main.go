@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/feiqian/feiqian/internal/api"
 	"github.com/feiqian/feiqian/internal/config"
 	"github.com/feiqian/feiqian/internal/fault"
 )
@@ -85,6 +86,6 @@ func settings(command *cobra.Command) (config.Config, error) {
 	if cfg.LogFormat == "json" {
 		handler = slog.NewJSONHandler(os.Stderr, options)
 	}
-	slog.SetDefault(slog.New(handler))
+	slog.SetDefault(slog.New(api.LogHandler(handler)))
 	return cfg, nil
 }

@@ -74,6 +74,9 @@ func serve(ctx context.Context, cfg config.Config, out io.Writer) error {
 		if world, err = app.OpenWorld(cfg); err != nil {
 			return err
 		}
+		if err := app.RestoreClock(cfg, clk); err != nil {
+			return err
+		}
 		bank, route, err := app.StartBank(ctx, cfg, world, clk)
 		if err != nil {
 			return err

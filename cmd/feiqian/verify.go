@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -31,6 +32,11 @@ func verifyCommand() *cobra.Command {
 			if len(keys) == 0 {
 				if own, err := ownLogKey(cfg); err == nil {
 					keys = []string{own}
+				}
+			}
+			if file, isFile := strings.CutPrefix(cfg.Database, "sqlite:"); isFile {
+				if _, err := os.Stat(file); err != nil {
+					return fmt.Errorf("there is no database to verify: %w; name it with --database", err)
 				}
 			}
 			db, err := sqldb.Connect(command.Context(), cfg.Database)

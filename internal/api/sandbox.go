@@ -39,6 +39,11 @@ type Now struct {
 
 func (s *Services) advanceClock(_ context.Context, req *advanceClockRequest) (*Now, error) {
 	s.Clock.Advance(time.Duration(req.Body.Seconds) * time.Second)
+	if s.ClockMoved != nil {
+		if err := s.ClockMoved(s.Clock.Ahead()); err != nil {
+			return nil, err
+		}
+	}
 	return &Now{Now: s.Clock.Now()}, nil
 }
 

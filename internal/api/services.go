@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/feiqian/feiqian/internal/attempt"
 	"github.com/feiqian/feiqian/internal/auth"
@@ -22,8 +23,10 @@ import (
 
 // Services are the domains behind the routes.
 type Services struct {
-	Mode         config.Mode
-	Clock        *clock.Clock
+	Mode  config.Mode
+	Clock *clock.Clock
+	// ClockMoved keeps how far the sandbox's clock was moved, so that it does not go back at the next start; nil does not.
+	ClockMoved   func(ahead time.Duration) error
 	Currencies   []money.Currency
 	Auth         *auth.Auth
 	Parties      *party.Parties

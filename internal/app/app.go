@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -26,6 +27,7 @@ import (
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/config"
+	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/idempotency"
 	"github.com/feiqian/feiqian/internal/job"
 	"github.com/feiqian/feiqian/internal/ledger"
@@ -95,14 +97,32 @@ func (a *App) open(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Dir(a.Config.VaultKeyFile), 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
-	if a.Vault, err = vault.OpenOrCreate(a.Config.VaultKeyFile); err != nil {
-		return err
-	}
 	if a.DB, err = sqldb.Open(ctx, a.Config.Database); err != nil {
 		return err
 	}
 	a.closers = append(a.closers, a.DB.Close)
-	return nil
+	if err := a.checkVaultKey(ctx); err != nil {
+		return err
+	}
+	a.Vault, err = vault.OpenOrCreate(a.Config.VaultKeyFile)
+	return err
+}
+
+// checkVaultKey refuses to draw new keys for a database that was made with others: every PIN and every phone's secret would
+// be wrong.
+func (a *App) checkVaultKey(ctx context.Context) error {
+	if _, err := os.Stat(a.Config.VaultKeyFile); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var used bool
+	if err := a.DB.Read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM devices) OR EXISTS (SELECT 1 FROM pins)").Scan(&used); err != nil {
+		return fmt.Errorf("look for keys in use: %w", err)
+	}
+	if !used {
+		return nil
+	}
+	return fault.New(fault.Invalid, "vault.key_missing", "the vault key file is missing, and this database was made with it").
+		WithHint("put the backup of " + a.Config.VaultKeyFile + " back, or name its place with --vault-key-file")
 }
 
 // wire makes the domains in the order of their ranks. The order in which they register tables is the
@@ -163,7 +183,7 @@ func (a *App) wire(ctx context.Context, version string) error {
 	}
 	a.closers = append(a.closers, c.Close)
 	a.services = &api.Services{
-		Mode: a.Config.Mode, Clock: a.Clock, Currencies: currencies, Auth: a.Auth, Parties: a.Parties, Wallets: wallets,
+		Mode: a.Config.Mode, Clock: a.Clock, ClockMoved: a.keepClock, Currencies: currencies, Auth: a.Auth, Parties: a.Parties, Wallets: wallets,
 		Ledger: a.Ledger, Log: a.Log, Payments: a.Payments, Payouts: a.Payouts, Attempts: a.Attempts, BankAccounts: accounts,
 		Outbox: events, Jobs: a.Jobs, Limits: api.NewLimits(a.Clock),
 	}
@@ -268,6 +288,8 @@ func protect(fn func(context.Context) error) func(context.Context) error {
 		return fn(ctx)
 	}
 }
+
+func (a *App) keepClock(ahead time.Duration) error { return KeepClock(a.Config, ahead) }
 
 func (a *App) expireHolds(ctx context.Context) error {
 	for {

@@ -62,8 +62,35 @@ type WorldStaff struct {
 const (
 	worldFile   = "world.json"
 	bankFile    = "bank.db"
+	clockFile   = "clock"
 	bankTimeout = 3 * time.Second
 )
+
+// KeepClock keeps how far the sandbox's clock was moved.
+func KeepClock(cfg config.Config, ahead time.Duration) error {
+	name := filepath.Join(WorldDir(cfg), clockFile)
+	if err := os.WriteFile(name, []byte(ahead.String()), 0o600); err != nil {
+		return fmt.Errorf("keep the sandbox's clock: %w", err)
+	}
+	return nil
+}
+
+// RestoreClock moves clk as far as KeepClock kept: time in a sandbox does not go back at a restart.
+func RestoreClock(cfg config.Config, clk *clock.Clock) error {
+	text, err := os.ReadFile(filepath.Join(WorldDir(cfg), clockFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the sandbox's clock: %w", err)
+	}
+	ahead, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("read the sandbox's clock: %w", err)
+	}
+	clk.Advance(ahead)
+	return nil
+}
 
 // WorldDir is the folder of an instance's sandbox world: one for each database, so that the bank's
 // books and ours belong together.

@@ -66,7 +66,7 @@ func (a *Attempts) due(ctx context.Context, now int64, limit int) ([]Attempt, er
 // for a person.
 func (a *Attempts) Open(ctx context.Context, limit int) ([]Attempt, error) {
 	return a.list(ctx, `SELECT `+columns+` FROM attempts WHERE state IN ('created', 'sent', 'pending', 'unknown')
-		ORDER BY query_at LIMIT $1`, limit)
+		OR problem LIKE 'channel.contradiction%' ORDER BY query_at LIMIT $1`, limit)
 }
 
 func (a *Attempts) list(ctx context.Context, text string, args ...any) ([]Attempt, error) {

@@ -3,7 +3,7 @@
 //
 //   - Login passwords are hashed with argon2id (19 MiB, 2 passes, as OWASP advises), at most two at a
 //     time. Five wrong ones in a row lock the login, see lockout.go.
-//   - A session is a random token; only its hash is storep. Authenticate remembers a session for at
+//   - A session is a random token; only its hash is stored. Authenticate remembers a session for at
 //     most two seconds, so a session revoked on any node ends within two seconds everywhere.
 //   - Payment PINs are checked inside the decision that moves the money: see CheckPIN.
 //   - An unknown phone number costs the time and gets the answers of a known one, also the lock, which

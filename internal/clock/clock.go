@@ -27,6 +27,9 @@ func (c *Clock) Advance(d time.Duration) {
 	}
 }
 
+// Ahead returns how far the clock was moved.
+func (c *Clock) Ahead() time.Duration { return time.Duration(c.ahead.Load()) }
+
 // Micros returns t as microseconds since 1970 UTC, the form in which instants are stored; the zero
 // time is 0.
 func Micros(t time.Time) int64 {

@@ -41,15 +41,16 @@ type Committer struct {
 	// Metrics are the committer's own measurements; register them where metrics are served.
 	Metrics *Metrics
 
-	db      *sqldb.DB
-	clock   *clock.Clock
-	options Options
-	tables  []tableKind
-	queue   chan *call
-	stopped chan struct{}
-	stop    context.CancelFunc
-	closing sync.RWMutex // held for reading while a call is put in the queue
-	closed  bool
+	db        *sqldb.DB
+	clock     *clock.Clock
+	options   Options
+	tables    []tableKind
+	queue     chan *call
+	stopped   chan struct{}
+	stop      context.CancelFunc
+	lastGroup time.Time    // of the newest group; only the run goroutine reads and writes it
+	closing   sync.RWMutex // held for reading while a call is put in the queue
+	closed    bool
 }
 
 // Key names a row that a decision reads: a table, a column of it, and the value there.

@@ -117,6 +117,12 @@ func (c *Committer) settle(ctx context.Context, writer sqldb.Writer, name id.Gro
 
 func (c *Committer) newGroup() *group {
 	now := c.clock.Now()
+	// Groups of a node are at least a millisecond apart and never go back, so that ids that are stamped with
+	// the group's time (id.At) sort in the order of commits.
+	if least := c.lastGroup.Add(time.Millisecond); now.Before(least) {
+		now = least
+	}
+	c.lastGroup = now
 	g := &group{id: id.New[id.Group](now), now: now, tables: make([]groupTable, len(c.tables))}
 	for i, t := range c.tables {
 		g.tables[i] = t.newGroup()

@@ -43,7 +43,7 @@ type Config struct {
 	Database string `toml:"database" env:"DATABASE_URL" secret:"url"`
 	// DataDir is the folder for files of ours.
 	DataDir string `toml:"data_dir" env:"DATA_DIR"`
-	// VaultKeyFile holds the key that wraps all other keys; empty means vault.key in DataDir.
+	// VaultKeyFile holds the root that all other keys are derived from; empty means vault.key in DataDir.
 	VaultKeyFile string `toml:"vault_key_file" env:"VAULT_KEY_FILE"`
 	// Mode is sandbox or live.
 	Mode Mode `toml:"mode" env:"MODE"`
@@ -104,7 +104,7 @@ func bind(c *Config, flags *pflag.FlagSet) {
 		"sqlite:`path` or postgres://user:password@host/name (default sqlite:DATA-DIR/feiqian.db)")
 	flags.StringVar(&c.DataDir, "data-dir", c.DataDir, "`folder` for files of ours")
 	flags.StringVar(&c.VaultKeyFile, "vault-key-file", c.VaultKeyFile,
-		"`file` with the key that wraps all keys (default DATA-DIR/vault.key)")
+		"`file` with the root of all keys (default DATA-DIR/vault.key)")
 	flags.StringVar((*string)(&c.Mode), "mode", string(c.Mode), "`sandbox` or live")
 	flags.StringVar(&c.SandboxListen, "sandbox-listen", c.SandboxListen, "`host:port` of the simulated bank")
 	flags.StringVar(&c.Zone, "zone", c.Zone, "time `zone` of business dates")

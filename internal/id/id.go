@@ -30,6 +30,16 @@ func New[K Kind](now time.Time) K {
 	return K(kind.Prefix() + "_" + suffix(now))
 }
 
+// At returns the id with its time part set to now: what is made before a decision and must sort by the time of
+// its commit is stamped in the decision, with tx.Now. It draws nothing, so a decision may call it.
+func At[K Kind](name K, now time.Time) K {
+	const timeLength = 10 // 48 bits of milliseconds: 3 in the first character, 5 in each other
+	var raw [16]byte
+	putTime(&raw, now)
+	prefix := len(name) - Length
+	return name[:prefix] + K(encode(raw)[:timeLength]) + name[prefix+timeLength:]
+}
+
 // Parse reads an id of kind K. Errors: the prefix or the form is wrong.
 func Parse[K Kind](s string) (K, error) {
 	var kind K
@@ -49,12 +59,16 @@ func Parse[K Kind](s string) (K, error) {
 func suffix(now time.Time) string {
 	var raw [16]byte
 	_, _ = rand.Read(raw[6:]) // never fails: it ends the program instead (crypto/rand)
-	ms := uint64(max(now.UnixMilli(), 0))
-	raw[0], raw[1] = byte(ms>>40), byte(ms>>32)      //nolint:gosec // one byte each is meant
-	binary.BigEndian.PutUint32(raw[2:6], uint32(ms)) //nolint:gosec // the low 32 bits are meant
+	putTime(&raw, now)
 	raw[6] = raw[6]&0x0f | 0x70
 	raw[8] = raw[8]&0x3f | 0x80
 	return encode(raw)
+}
+
+func putTime(raw *[16]byte, now time.Time) {
+	ms := uint64(max(now.UnixMilli(), 0))
+	raw[0], raw[1] = byte(ms>>40), byte(ms>>32)
+	binary.BigEndian.PutUint32(raw[2:6], uint32(ms)) //nolint:gosec // the low 32 bits are meant
 }
 
 // encode writes 128 bits as 26 characters of 5 bits, the first one of 3 bits.

@@ -148,3 +148,22 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestAt(t *testing.T) {
+	t.Parallel()
+	early, late := time.UnixMilli(1_700_000_000_000), time.UnixMilli(1_700_000_000_001)
+	name := id.New[id.Event](late.Add(time.Hour))
+	at := id.At(name, early)
+	if _, err := id.Parse[id.Event](string(at)); err != nil {
+		t.Errorf("%s: %v", at, err)
+	}
+	if again := id.At(id.At(name, late), early); again != at {
+		t.Errorf("%s is not %s", again, at)
+	}
+	if other := id.At(id.New[id.Event](early), late); at >= other {
+		t.Errorf("%s is not before %s", at, other)
+	}
+	if at[14:] != name[14:] {
+		t.Errorf("%s lost the random part of %s", at, name)
+	}
+}

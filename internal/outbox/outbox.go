@@ -63,7 +63,8 @@ func (o *Outbox) Announce(tx *commit.Tx, e Event, data any) (json.RawMessage, er
 	if err != nil {
 		return nil, fault.Wrap(err, "write event "+e.Kind)
 	}
-	e.Data, e.CreatedAt = body, tx.Now()
+	// A reader goes on behind the last id it saw, so ids sort by the time of the commit, not of the request.
+	e.ID, e.Data, e.CreatedAt = id.At(e.ID, tx.Now()), body, tx.Now()
 	o.table.Append(tx, e)
 	if o.watchers.Load() > 0 {
 		tx.After(func() { o.wake(e.Subject) })

@@ -3,7 +3,7 @@
 //
 // Every act is one decision of the group committer: idempotency key, guards, entry, row and event are one
 // commit. The tour: payment.go and state.go have the types and moves; create.go, code.go, confirm.go, void.go,
-// refund.go, transfer.go, top_up.go an act each; store.go all SQL; expire.go the sweeper.
+// refund.go, transfer.go, top_up.go an act each; store.go all SQL.
 package payment
 
 import (

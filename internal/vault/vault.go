@@ -85,7 +85,7 @@ func (v *Vault) DeviceSecret(device id.Device, version int64) [KeySize]byte {
 	return v.key("device", version, string(device))
 }
 
-// SigningKey returns the Ed25519 key (RFC 8032) of a purpose, always the same one: `checkpoint` signs
+// SigningKey returns the Ed25519 key (RFC 8032) of a purpose, always the same one: `ledger.log` signs
 // the log, `bank` our requests to the bank's channel.
 func (v *Vault) SigningKey(purpose string) ed25519.PrivateKey {
 	seed := v.key("sign", 1, purpose)

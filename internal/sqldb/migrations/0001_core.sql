@@ -314,6 +314,7 @@ CREATE TABLE attempts (
     created_at        BIGINT NOT NULL,
     updated_at        BIGINT NOT NULL
 ) CLUSTERED;
+CREATE INDEX attempts_problem ON attempts (problem) WHERE problem <> '';
 CREATE INDEX attempts_open ON attempts (query_at) WHERE state IN ('created', 'sent', 'pending', 'unknown');
 
 CREATE TABLE channel_cursors (
