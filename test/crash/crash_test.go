@@ -58,7 +58,7 @@ func killed(t *testing.T, instance *crashtest.Instance, n int) {
 		instance.Start()
 		if random.IntN(4) == 0 && done+1 < n {
 			done++
-			time.Sleep(upTo(random, 400 * time.Millisecond))
+			time.Sleep(upTo(random, 400*time.Millisecond))
 			instance.Kill()
 			instance.Start()
 		}
@@ -92,7 +92,7 @@ func lostWriter(t *testing.T, binary string) {
 	ended, tries := 0, 0
 	for ended < lostWriters || (town.Metric("feiqian_commit_unknown_total") == 0 && tries < 100*lostWriters) {
 		tries++
-		time.Sleep(upTo(random, 60 * time.Millisecond))
+		time.Sleep(upTo(random, 60*time.Millisecond))
 		ended += end(t.Context(), t, admin)
 	}
 	stop()
@@ -117,7 +117,6 @@ func end(ctx context.Context, t *testing.T, admin *sql.DB) int {
 	}
 	return n
 }
-
 
 // upTo draws a time below most.
 func upTo(random *rand.Rand, most time.Duration) time.Duration {

@@ -363,7 +363,6 @@ func (town *Town) checkEvents() {
 // with the top-ups and withdrawals that succeeded.
 func (town *Town) checkBank(final map[string]string) {
 	town.t.Helper()
-	bank := &Town{t: town.t, client: town.client, bases: []string{town.bank}}
 	var answer struct {
 		Accounts []struct {
 			Number, Kind string
@@ -373,7 +372,7 @@ func (town *Town) checkBank(final map[string]string) {
 			}
 		} `json:"accounts"`
 	}
-	bank.must(call{Method: http.MethodGet, Path: "/control/accounts"}, &answer)
+	town.atBank(0).must(call{Method: http.MethodGet, Path: "/control/accounts"}, &answer)
 	moved := map[string]int64{}
 	for _, a := range town.acts {
 		if a.done() && final[a.result.ID] == stateSucceeded {

@@ -29,7 +29,7 @@ type Town struct {
 	t         *testing.T
 	client    *http.Client
 	bases     []string // any of them answers for the platform
-	bank      string
+	banks     []string // the banks of the instances, on one set of books
 	staff     string
 	ahead     atomic.Int64 // nanoseconds that the platform's clock is in front of ours
 	people    []*person
@@ -86,10 +86,10 @@ func SeedOf(t *testing.T) uint64 {
 // NewTown signs everybody in and gives them some money. The instances are ready.
 func NewTown(t *testing.T, seed uint64, instances ...*Instance) *Town {
 	t.Helper()
-	town := &Town{Seed: seed, t: t, client: newClient(), bank: instances[0].BankURL}
+	town := &Town{Seed: seed, t: t, client: newClient()}
 	t.Cleanup(town.client.CloseIdleConnections)
 	for _, i := range instances {
-		town.bases = append(town.bases, i.URL)
+		town.bases, town.banks = append(town.bases, i.URL), append(town.banks, i.BankURL)
 	}
 	world, err := app.LoadWorld(instances[0].Config)
 	if err != nil {
@@ -256,13 +256,22 @@ func (town *Town) Restarted(instance int) {
 	}
 }
 
-// Faults sets the troubles of the bank's line.
-func (town *Town) Faults(latencyMS, dropBefore, dropAfter int) {
+// Faults are troubles of the banks' lines: a wait before each answer, and requests and answers that are dropped.
+type Faults struct{ LatencyMS, DropBefore, DropAfter int }
+
+// SetFaults sets the troubles of the lines of all instances.
+func (town *Town) SetFaults(faults Faults) {
 	town.t.Helper()
-	bank := &Town{t: town.t, client: town.client, bases: []string{town.bank}}
-	bank.must(call{Method: http.MethodPost, Path: "/control/faults", Body: map[string]any{
-		"latency_ms": latencyMS, "drop_before": dropBefore, "drop_after": dropAfter,
-	}}, nil)
+	for i := range town.banks {
+		town.atBank(i).must(call{Method: http.MethodPost, Path: "/control/faults", Body: map[string]any{
+			"latency_ms": faults.LatencyMS, "drop_before": faults.DropBefore, "drop_after": faults.DropAfter,
+		}}, nil)
+	}
+}
+
+// atBank returns a town whose calls go to a bank.
+func (town *Town) atBank(instance int) *Town {
+	return &Town{t: town.t, client: town.client, bases: town.banks[instance : instance+1]}
 }
 
 // nextCode is the next code of the phone, "" when it has used all it may for now.
