@@ -124,11 +124,10 @@ func (town *Town) record(a *act) {
 func (town *Town) Load(pause time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(town.t.Context())
 	var actors sync.WaitGroup
-	number := uint64(0)
 	for _, p := range town.people {
 		for _, device := range p.phones {
-			number++
-			actor := &actor{town: town, phone: device, number: number, random: rand.New(rand.NewPCG(town.Seed, number))}
+			town.actors++
+			actor := &actor{town: town, phone: device, number: town.actors, random: rand.New(rand.NewPCG(town.Seed, town.actors))}
 			actors.Go(func() {
 				for ctx.Err() == nil {
 					actor.act()
@@ -231,10 +230,16 @@ func (a *actor) payByOrder() {
 		return
 	}
 	payer := a.phone.owner
-	a.town.settle(a.random, &act{kind: confirm, payer: payer, merchant: wish.merchant, amount: wish.amount, of: wish, call: call{
-		Method: http.MethodPost, Path: "/wallet/v1/payments/" + wish.result.ID + "/confirm", Token: a.phone.token, Key: a.key(),
-		Body: map[string]any{"pin": payer.pin},
-	}})
+	a.town.settle(
+		a.random,
+		&act{kind: confirm, payer: payer, merchant: wish.merchant, amount: wish.amount, of: wish, call: call{
+			Method: http.MethodPost,
+			Path:   "/wallet/v1/payments/" + wish.result.ID + "/confirm",
+			Token:  a.phone.token,
+			Key:    a.key(),
+			Body:   map[string]any{"pin": payer.pin},
+		}},
+	)
 }
 
 // refund gives back a part of any payment, so that several may want the same money back at once.
@@ -255,7 +260,11 @@ func (a *actor) refund() {
 	a.town.settle(a.random, &act{
 		kind: refund, payer: paid.payer, merchant: paid.merchant, amount: amount, reference: key, of: paid,
 		call: call{
-			Method: http.MethodPost, Path: "/v1/payments/" + paid.result.ID + "/refunds", Token: paid.merchant.key, Key: key, Body: body,
+			Method: http.MethodPost,
+			Path:   "/v1/payments/" + paid.result.ID + "/refunds",
+			Token:  paid.merchant.key,
+			Key:    key,
+			Body:   body,
 		},
 	})
 }

@@ -29,7 +29,7 @@ func (r reply) code() string {
 	var problem struct {
 		Code string `json:"code"`
 	}
-	_ = json.Unmarshal(r.Body, &problem) //nolint:errcheck // no problem has no code
+	_ = json.Unmarshal(r.Body, &problem)
 	return problem.Code
 }
 

@@ -82,7 +82,7 @@ func freeAddress(t *testing.T) string {
 
 func tail(name string) []byte {
 	const most = 6000
-	text, err := os.ReadFile(name) //nolint:gosec // a file of our own
+	text, err := os.ReadFile(name)
 	if err != nil {
 		return []byte(err.Error())
 	}
@@ -90,7 +90,7 @@ func tail(name string) []byte {
 }
 
 func (i *Instance) command(ctx context.Context, name string) *exec.Cmd {
-	command := exec.CommandContext(ctx, i.binary, name, //nolint:gosec // our own binary
+	command := exec.CommandContext(ctx, i.binary, name,
 		"--listen", i.Config.Listen, "--sandbox-listen", i.Config.SandboxListen,
 		"--database", i.Config.Database, "--data-dir", i.Config.DataDir, "--log-level", "warn")
 	command.Dir = i.Config.DataDir // no settings file of the developer's is read

@@ -32,6 +32,7 @@ type Town struct {
 	banks     []string // the banks of the instances, on one set of books
 	staff     string
 	ahead     atomic.Int64 // nanoseconds that the platform's clock is in front of ours
+	actors    uint64
 	people    []*person
 	merchants []*merchant
 
@@ -133,7 +134,13 @@ func (town *Town) register() {
 	}
 	for i := range newcomers {
 		p := &person{
-			phone: fmt.Sprintf("+86139000000%02d", i), password: "a long password", pin: "739402", bankNumber: accounts[i].number,
+			phone: fmt.Sprintf(
+				"+86139000000%02d",
+				i,
+			),
+			password:   "a long password",
+			pin:        "739402",
+			bankNumber: accounts[i].number,
 		}
 		var session sessionView
 		town.must(call{Method: http.MethodPost, Path: "/wallet/v1/register", Body: map[string]any{
@@ -194,7 +201,10 @@ func (town *Town) signIn(p *person) {
 		town.t.Fatal("there is no first money")
 	}
 	var done result
-	town.must(call{Method: http.MethodGet, Path: "/wallet/v1/top_ups/" + first.result.ID + "?wait=20", Token: p.token}, &done)
+	town.must(
+		call{Method: http.MethodGet, Path: "/wallet/v1/top_ups/" + first.result.ID + "?wait=20", Token: p.token},
+		&done,
+	)
 	if done.State != stateSucceeded {
 		town.t.Fatalf("the first money is %s", done.State)
 	}
