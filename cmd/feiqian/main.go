@@ -19,7 +19,7 @@ import (
 	"github.com/feiqian/feiqian/internal/fault"
 )
 
-var version = "development" //nolint:gochecknoglobals // the linker sets it
+var version = "development" // the linker sets it
 
 // gcPercent trades memory for time: the live heap is small (tens of megabytes) and payments make
 // garbage at a high rate.

@@ -61,7 +61,8 @@ func profileTo(name string) (stop func(), err error) {
 
 func serve(ctx context.Context, cfg config.Config, out io.Writer) error {
 	slog.InfoContext(ctx, "settings", slog.Any("config", cfg))
-	listener, err := net.Listen("tcp", cfg.Listen)
+	var listen net.ListenConfig
+	listener, err := listen.Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("can't listen on %s: %w; stop what uses the port or choose another with --listen", cfg.Listen, err)
 	}

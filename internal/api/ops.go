@@ -29,100 +29,58 @@ func (s *Services) opsSignInEndpoints() []Endpoint {
 	}
 }
 
-func (s *Services) opsEndpoints() []Endpoint {
-	route := func(permission auth.Permission, method, path, tag, name, summary string) Route {
-		return Route{
-			Method: method, Path: "/ops/v1" + path, Actor: ActorStaff, Permission: string(permission),
-			Tag: tag, Name: name, Summary: summary,
-		}
+// opsRoute is a staff route below /ops/v1.
+func opsRoute(permission auth.Permission, method, path, tag, name, summary string) Route {
+	return Route{
+		Method: method, Path: "/ops/v1" + path, Actor: ActorStaff, Permission: string(permission),
+		Tag: tag, Name: name, Summary: summary,
 	}
+}
+
+func (s *Services) opsBooksEndpoints() []Endpoint {
+	return []Endpoint{
+		Handle(opsRoute(auth.ReadLedger, get, "/chart", "Books", "get_chart",
+			"Read the chart of accounts"), s.chart),
+		Handle(opsRoute(auth.ReadLedger, get, "/trial_balance", "Books", "get_trial_balance",
+			"Read the trial balance with its proofs"), s.trial),
+		Handle(opsRoute(auth.ReadLedger, get, "/accounts/{account}", "Books", "get_account",
+			"Read an account's balance"), s.account),
+		Handle(opsRoute(auth.ReadLedger, get, "/accounts/{account}/statement", "Books", "get_account_statement",
+			"Read an account's statement"), s.accountStatement),
+		Handle(opsRoute(auth.ReadLedger, get, "/receipts/{entry_id}", "Books", "get_full_receipt",
+			"Get a receipt with every line"), s.fullReceipt),
+		Handle(opsRoute(auth.ReadLedger, get, "/log", "Books", "get_log",
+			"Read the log's key and newest checkpoint"), s.logHead),
+	}
+}
+
+func (s *Services) opsEndpoints() []Endpoint {
 	created := func(r Route) Route { r.Status = 201; return r }
 	return []Endpoint{
-		Handle(route(auth.ReadLedger, get, "/chart", "Books", "get_chart", "Read the chart of accounts"), s.chart),
-		Handle(
-			route(
-				auth.ReadLedger,
-				get,
-				"/trial_balance",
-				"Books",
-				"get_trial_balance",
-				"Read the trial balance with its proofs",
-			),
-			s.trial,
-		),
-		Handle(
-			route(auth.ReadLedger, get, "/accounts/{account}", "Books", "get_account", "Read an account's balance"),
-			s.account,
-		),
-		Handle(
-			route(
-				auth.ReadLedger,
-				get,
-				"/accounts/{account}/statement",
-				"Books",
-				"get_account_statement",
-				"Read an account's statement",
-			),
-			s.accountStatement,
-		),
-		Handle(
-			route(auth.ReadLedger, get, "/receipts/{entry_id}", "Books", "get_full_receipt", "Get a receipt with every line"),
-			s.fullReceipt,
-		),
-		Handle(
-			route(auth.ReadLedger, get, "/log", "Books", "get_log", "Read the log's key and newest checkpoint"),
-			s.logHead,
-		),
-		Handle(
-			route(auth.ReadPayments, get, "/payments/{id}", "Support", "get_any_payment", "Read any payment"),
-			s.anyPayment,
-		),
-		Handle(
-			route(auth.ReadPayments, get, "/attempts", "Support", "list_open_attempts", "List attempts without a final state"),
-			s.openAttempts,
-		),
-		Handle(route(auth.ReadPayments, get, "/attempts/{id}", "Support", "get_attempt", "Read an attempt"), s.anyAttempt),
-		Handle(
-			route(auth.ReadMerchants, get, "/merchants", "Merchants", "list_merchants", "List merchants"),
-			s.listMerchants,
-		),
-		Handle(
-			created(route(auth.WriteMerchants, post, "/merchants", "Merchants", "create_merchant", "Create a merchant")),
-			s.createMerchant,
-		),
-		Handle(
-			route(
-				auth.ReadMerchants,
-				get,
-				"/merchants/{id}/keys",
-				"Merchants",
-				"list_keys",
-				"List a merchant's secret keys, masked",
-			),
-			s.listKeys,
-		),
-		Handle(
-			created(route(auth.WriteMerchants, post, "/merchants/{id}/keys", "Merchants", "create_key", "Make a secret key")),
-			s.createKey,
-		),
-		Handle(
-			route(auth.WriteMerchants, del, "/merchants/{id}/keys/{key}", "Merchants", "revoke_key", "Revoke a secret key"),
-			s.revokeKey,
-		),
-		Handle(route(auth.ReadCustomers, get, "/customers/{id}", "Support", "get_customer", "Read a customer"), s.customer),
-		Handle(
-			route(
-				auth.WriteCustomers,
-				put,
-				"/customers/{id}/state",
-				"Support",
-				"set_customer_state",
-				"Freeze, thaw or close a wallet",
-			),
-			s.setCustomerState,
-		),
-		Handle(route(auth.Operate, get, "/jobs/dead", "System", "list_dead_jobs", "List jobs that gave up"), s.deadJobs),
-		Handle(route(auth.Operate, post, "/jobs/{id}/retry", "System", "retry_job", "Run a dead job again"), s.retryJob),
+		Handle(opsRoute(auth.ReadPayments, get, "/payments/{id}", "Support", "get_any_payment",
+			"Read any payment"), s.anyPayment),
+		Handle(opsRoute(auth.ReadPayments, get, "/attempts", "Support", "list_open_attempts",
+			"List attempts without a final state"), s.openAttempts),
+		Handle(opsRoute(auth.ReadPayments, get, "/attempts/{id}", "Support", "get_attempt",
+			"Read an attempt"), s.anyAttempt),
+		Handle(opsRoute(auth.ReadMerchants, get, "/merchants", "Merchants", "list_merchants",
+			"List merchants"), s.listMerchants),
+		Handle(created(opsRoute(auth.WriteMerchants, post, "/merchants", "Merchants", "create_merchant",
+			"Create a merchant")), s.createMerchant),
+		Handle(opsRoute(auth.ReadMerchants, get, "/merchants/{id}/keys", "Merchants", "list_keys",
+			"List a merchant's secret keys, masked"), s.listKeys),
+		Handle(created(opsRoute(auth.WriteMerchants, post, "/merchants/{id}/keys", "Merchants", "create_key",
+			"Make a secret key")), s.createKey),
+		Handle(opsRoute(auth.WriteMerchants, del, "/merchants/{id}/keys/{key}", "Merchants", "revoke_key",
+			"Revoke a secret key"), s.revokeKey),
+		Handle(opsRoute(auth.ReadCustomers, get, "/customers/{id}", "Support", "get_customer",
+			"Read a customer"), s.customer),
+		Handle(opsRoute(auth.WriteCustomers, put, "/customers/{id}/state", "Support", "set_customer_state",
+			"Freeze, thaw or close a wallet"), s.setCustomerState),
+		Handle(opsRoute(auth.Operate, get, "/jobs/dead", "System", "list_dead_jobs",
+			"List jobs that gave up"), s.deadJobs),
+		Handle(opsRoute(auth.Operate, post, "/jobs/{id}/retry", "System", "retry_job",
+			"Run a dead job again"), s.retryJob),
 	}
 }
 
@@ -316,13 +274,7 @@ type setCustomerStateRequest struct {
 // other way round: an account with money refuses it, and then the customer stays as before.
 func (s *Services) setCustomerState(ctx context.Context, req *setCustomerStateRequest) (*NoContent, error) {
 	if req.Body.State == party.StateClosed {
-		if _, err := s.Parties.Customer(ctx, req.ID); err != nil {
-			return nil, err
-		}
-		if err := s.setAccountStates(ctx, req.ID, ledger.Closed); err != nil {
-			return nil, err
-		}
-		return &NoContent{}, s.Parties.SetCustomerState(ctx, req.ID, req.Body.State)
+		return &NoContent{}, s.closeCustomer(ctx, req.ID)
 	}
 	if err := s.Parties.SetCustomerState(ctx, req.ID, req.Body.State); err != nil {
 		return nil, err
@@ -332,6 +284,26 @@ func (s *Services) setCustomerState(ctx context.Context, req *setCustomerStateRe
 		state = ledger.Frozen
 	}
 	return &NoContent{}, s.setAccountStates(ctx, req.ID, state)
+}
+
+// closeCustomer refuses while money is in the wallet or on its way: a closed account could not take it back.
+func (s *Services) closeCustomer(ctx context.Context, customer id.Customer) error {
+	if _, err := s.Parties.Customer(ctx, customer); err != nil {
+		return err
+	}
+	underWay, err := s.Attempts.UnderWay(ctx, customer)
+	if err != nil {
+		return err
+	}
+	if underWay {
+		return fault.New(fault.Conflict, "party.money_under_way",
+			"a top-up or withdrawal of this customer is not decided yet").
+			WithHint("freeze the wallet now and close it when the bank has decided")
+	}
+	if err := s.setAccountStates(ctx, customer, ledger.Closed); err != nil {
+		return err
+	}
+	return s.Parties.SetCustomerState(ctx, customer, party.StateClosed)
 }
 
 func (s *Services) setAccountStates(ctx context.Context, customer id.Customer, state ledger.AccountState) error {

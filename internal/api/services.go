@@ -50,6 +50,7 @@ func (s *Services) Endpoints() []Endpoint {
 		s.walletEndpoints(),
 		s.moneyEndpoints(),
 		s.opsSignInEndpoints(),
+		s.opsBooksEndpoints(),
 		s.opsEndpoints(),
 		s.sandboxEndpoints(),
 	)

@@ -108,20 +108,23 @@ func (a *App) open(ctx context.Context) error {
 	return err
 }
 
-// checkVaultKey refuses to draw new keys for a database that was made with others: every PIN and every phone's secret would
+// checkVaultKey refuses to draw new keys for a database that was made with others: every PIN and every phone's
+// secret would
 // be wrong.
 func (a *App) checkVaultKey(ctx context.Context) error {
 	if _, err := os.Stat(a.Config.VaultKeyFile); !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	var used bool
-	if err := a.DB.Read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM devices) OR EXISTS (SELECT 1 FROM pins)").Scan(&used); err != nil {
+	if err := a.DB.Read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM devices) OR EXISTS (SELECT 1 FROM pins)").
+		Scan(&used); err != nil {
 		return fmt.Errorf("look for keys in use: %w", err)
 	}
 	if !used {
 		return nil
 	}
-	return fault.New(fault.Invalid, "vault.key_missing", "the vault key file is missing, and this database was made with it").
+	return fault.New(fault.Invalid, "vault.key_missing",
+		"the vault key file is missing, and this database was made with it").
 		WithHint("put the backup of " + a.Config.VaultKeyFile + " back, or name its place with --vault-key-file")
 }
 
@@ -183,9 +186,22 @@ func (a *App) wire(ctx context.Context, version string) error {
 	}
 	a.closers = append(a.closers, c.Close)
 	a.services = &api.Services{
-		Mode: a.Config.Mode, Clock: a.Clock, ClockMoved: a.keepClock, Currencies: currencies, Auth: a.Auth, Parties: a.Parties, Wallets: wallets,
-		Ledger: a.Ledger, Log: a.Log, Payments: a.Payments, Payouts: a.Payouts, Attempts: a.Attempts, BankAccounts: accounts,
-		Outbox: events, Jobs: a.Jobs, Limits: api.NewLimits(a.Clock),
+		Mode:         a.Config.Mode,
+		Clock:        a.Clock,
+		ClockMoved:   a.keepClock,
+		Currencies:   currencies,
+		Auth:         a.Auth,
+		Parties:      a.Parties,
+		Wallets:      wallets,
+		Ledger:       a.Ledger,
+		Log:          a.Log,
+		Payments:     a.Payments,
+		Payouts:      a.Payouts,
+		Attempts:     a.Attempts,
+		BankAccounts: accounts,
+		Outbox:       events,
+		Jobs:         a.Jobs,
+		Limits:       api.NewLimits(a.Clock),
 	}
 	return a.serve(ctx, version)
 }

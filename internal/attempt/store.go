@@ -69,6 +69,14 @@ func (a *Attempts) Open(ctx context.Context, limit int) ([]Attempt, error) {
 		OR problem LIKE 'channel.contradiction%' ORDER BY query_at LIMIT $1`, limit)
 }
 
+// UnderWay reports whether a customer has attempts without a final state: money that may yet come or come back.
+func (a *Attempts) UnderWay(ctx context.Context, customer id.Customer) (bool, error) {
+	var n int64
+	err := a.db.Read.QueryRowContext(ctx, `SELECT count(*) FROM attempts
+		WHERE state IN ('created', 'sent', 'pending', 'unknown') AND customer_id = $1`, string(customer)).Scan(&n)
+	return n > 0, fault.Wrap(err, "count attempts of "+string(customer))
+}
+
 func (a *Attempts) list(ctx context.Context, text string, args ...any) ([]Attempt, error) {
 	rows, err := a.db.Read.QueryContext(ctx, text, args...)
 	if err != nil {

@@ -58,8 +58,9 @@ func Report(ctx context.Context, o ReportOptions) (string, error) {
 	slices.Sort(rates)
 	fmt.Fprintf(
 		&b,
-		"\nBare HTTP is a net/http server that only sends the body back, under the same load generator with %d clients, measured "+
-			"before each row: from %.0f to %.0f requests a second in this report. It is the ceiling of any server here, and how much "+
+		"\nBare HTTP is a net/http server that only sends the body back, under the same load generator "+
+			"with %d clients, measured before each row: from %.0f to %.0f requests a second in this report. "+
+			"It is the ceiling of any server here, and how much "+
 			"it moves says how much the machine does.\n",
 		bareClients,
 		rates[0],

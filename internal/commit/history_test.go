@@ -176,7 +176,7 @@ func (d *decision) change(n *node, tx *commit.Tx, random *rand.Rand, name string
 		}
 	}
 	row.Value, row.Flag, row.At = row.Value+random.Int64N(100), !row.Flag, tx.Now()
-	row.Raw = []byte{byte(random.IntN(256)), 0, 255} //nolint:gosec // a byte
+	row.Raw = []byte{byte(random.IntN(256)), 0, 255}
 	row.Words = append(slices.Clone(row.Words[:min(len(row.Words), 3)]), d.name)
 	n.things.Put(tx, row)
 	d.ops = append(d.ops, op{put: true, id: name, row: row})

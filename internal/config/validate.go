@@ -85,7 +85,9 @@ func checkEndpoint(endpoint string) error {
 		return nil
 	}
 	if u, err := url.Parse(endpoint); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return errors.New("otlp_endpoint: this is not a URL; write it like http://127.0.0.1:4318/v1/traces, or leave it empty")
+		return errors.New(
+			"otlp_endpoint: this is not a URL; write it like http://127.0.0.1:4318/v1/traces, or leave it empty",
+		)
 	}
 	return nil
 }

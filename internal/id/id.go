@@ -67,7 +67,7 @@ func suffix(now time.Time) string {
 
 func putTime(raw *[16]byte, now time.Time) {
 	ms := uint64(max(now.UnixMilli(), 0))
-	raw[0], raw[1] = byte(ms>>40), byte(ms>>32)
+	raw[0], raw[1] = byte(ms>>40), byte(ms>>32)      //nolint:gosec // one byte each is meant
 	binary.BigEndian.PutUint32(raw[2:6], uint32(ms)) //nolint:gosec // the low 32 bits are meant
 }
 

@@ -127,8 +127,15 @@ func TestFault(t *testing.T) {
 		}
 		unique := exec(t, db, customer, "b")
 		known := fault.New(fault.Forbidden, "test.known", "known")
-		_, missing := db.Read.QueryContext(t.Context(), "SELECT nothing FROM nowhere") //nolint:rowserrcheck,sqlclosecheck // it fails
-		check := exec(t, db, "INSERT INTO merchants (id, name, fee_bps, fee_fixed_minor, advance_minor, state, created_at) VALUES ('m', '', -1, 0, 0, '', 0)")
+		_, missing := db.Read.QueryContext(
+			t.Context(),
+			"SELECT nothing FROM nowhere",
+		) //nolint:rowserrcheck,sqlclosecheck // it fails
+		check := exec(
+			t,
+			db,
+			"INSERT INTO merchants (id, name, fee_bps, fee_fixed_minor, advance_minor, state, created_at) VALUES ('m', '', -1, 0, 0, '', 0)",
+		)
 		for name, test := range map[string]struct {
 			err  error
 			kind fault.Kind
@@ -222,7 +229,11 @@ func TestOpenMakesFolder(t *testing.T) {
 func TestSettle(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
-		if err := exec(t, db, "INSERT INTO commit_groups (id, committed_at, leaf_count) VALUES ('grp_there', 1, 0)"); err != nil {
+		if err := exec(
+			t,
+			db,
+			"INSERT INTO commit_groups (id, committed_at, leaf_count) VALUES ('grp_there', 1, 0)",
+		); err != nil {
 			t.Fatal(err)
 		}
 		writer, err := db.NewWriter(t.Context())

@@ -123,10 +123,8 @@ func (w *sqliteWriter) Lock(ctx context.Context, reads []Read) error {
 }
 
 func (w *sqliteWriter) read(ctx context.Context, r *Read) error {
-	stmt, err := w.prepare(
-		ctx,
-		selectText(r.Table, r.Column, "IN (SELECT value FROM json_each($1))"),
-	) //nolint:sqlclosecheck // kept for the next group; Close closes it
+	text := selectText(r.Table, r.Column, "IN (SELECT value FROM json_each($1))")
+	stmt, err := w.prepare(ctx, text) //nolint:sqlclosecheck // kept for the next group; Close closes it
 	if err != nil {
 		return err
 	}

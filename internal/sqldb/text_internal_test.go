@@ -6,8 +6,12 @@ import "testing"
 func TestTexts(t *testing.T) {
 	t.Parallel()
 	table := &Table{Name: "things", Columns: []Column{
-		{Name: "id"}, {Name: "alias", Kind: NullText, Mutable: true}, {Name: "kind"}, {Name: "value", Kind: Int, Mutable: true},
-		{Name: "flag", Kind: Bool, Mutable: true}, {Name: "raw", Kind: Bytes, Mutable: true},
+		{Name: "id"},
+		{Name: "alias", Kind: NullText, Mutable: true},
+		{Name: "kind"},
+		{Name: "value", Kind: Int, Mutable: true},
+		{Name: "flag", Kind: Bool, Mutable: true},
+		{Name: "raw", Kind: Bytes, Mutable: true},
 	}}
 	for _, test := range []struct{ name, got, want string }{
 		{
