@@ -263,6 +263,7 @@ func TestForeign(t *testing.T) {
 		w.ok(t, 200, get("/wallet/v1/withdrawals/"+withdrawal.ID+"?wait=25", owner.token), nil)
 		w.quiet(t)
 		w.receipts(t, paid.Entry)
+		w.receipts(t, topUp.Entry)
 		pay, entry := string(paid.ID), string(paid.Entry)
 
 		for path, code := range map[string]string{

@@ -324,6 +324,32 @@ func TestFrozen(t *testing.T) {
 	})
 }
 
+// TestCloseUnderWay keeps a wallet open to which money may come back.
+func TestCloseUnderWay(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		p, other := w.person(t, 200_00), w.person(t, 0)
+		w.ok(t, 201, p.transfer(w, other, 9_87), nil)
+		var order bankOrder
+		w.ok(t, 201, p.bankMoney(w, "/wallet/v1/withdrawals", 190_13), &order) // the bank never answers
+		w.awaitBank(t, "/wallet/v1/withdrawals", bankCase{name: "unknown", unknown: true}, p, &order)
+		answer := w.call(t, apitest.Request{
+			Method: "PUT", Path: "/ops/v1/customers/" + string(p.id) + "/state", Token: w.staff(t, party.RoleSupport),
+			Body: map[string]any{"state": "closed"},
+		})
+		answer.Problem(t, 409, "party.money_under_way")
+		w.Clock.Advance(40 * time.Second)
+		w.quiet(t)
+		if back := w.balances(t)["2001:"+string(p.id)]; back != 190_13 {
+			t.Errorf("%d came back", back)
+		}
+		w.Clock.Advance(3 * time.Second)
+		w.ok(t, 201, p.transfer(w, other, 190_13), nil)
+		w.setState(t, p, "closed")
+		w.agree(t)
+	})
+}
+
 // real returns the balances without those that are zero.
 func (b balances) real() balances { return balances{}.moved(b) }
 
