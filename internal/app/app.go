@@ -176,9 +176,7 @@ func (a *App) wire(ctx context.Context, version string) error {
 		Attempts: a.Attempts, BankAccounts: accounts, Stripe: stripe,
 		CheckAmount: func(amount money.Amount) error { return payment.CheckAmount(amount, currencies) },
 	})
-	if a.Log, err = ledger.NewLog(a.DB, a.Clock, ledger.LogOptions{
-		Origin: LogOrigin(a.Config.Mode), Key: a.Vault.SigningKey("ledger.log"), Log: a.log,
-	}); err != nil {
+	if err := a.openLog(); err != nil {
 		return err
 	}
 	if err := c.Start(ctx); err != nil {
@@ -204,6 +202,13 @@ func (a *App) wire(ctx context.Context, version string) error {
 		Limits:       api.NewLimits(a.Clock),
 	}
 	return a.serve(ctx, version)
+}
+
+func (a *App) openLog() (err error) {
+	a.Log, err = ledger.NewLog(a.DB, a.Clock, ledger.LogOptions{
+		Origin: LogOrigin(a.Config.Mode), Key: a.Vault.SigningKey("ledger.log"), Log: a.log,
+	})
+	return err
 }
 
 // serve builds the HTTP door.

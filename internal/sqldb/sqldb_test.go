@@ -127,10 +127,7 @@ func TestFault(t *testing.T) {
 		}
 		unique := exec(t, db, customer, "b")
 		known := fault.New(fault.Forbidden, "test.known", "known")
-		_, missing := db.Read.QueryContext(
-			t.Context(),
-			"SELECT nothing FROM nowhere",
-		) //nolint:rowserrcheck,sqlclosecheck // it fails
+		missing := db.Read.QueryRowContext(t.Context(), "SELECT nothing FROM nowhere").Err()
 		check := exec(
 			t,
 			db,
