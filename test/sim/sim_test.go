@@ -88,7 +88,6 @@ func (s *simulation) run() {
 			s.instances[i].Stop()
 			s.instances[i].Start()
 			s.instances[i].Ready()
-			s.town.Restarted(i)
 		}
 	}
 	s.town.Check()

@@ -240,29 +240,16 @@ func (town *Town) must(c call, into any) {
 // now is the platform's time.
 func (town *Town) now() time.Time { return time.Now().Add(time.Duration(town.ahead.Load())) }
 
-// Advance moves the clocks of all instances forward.
+// Advance moves the clocks of all instances forward, by whole seconds.
 func (town *Town) Advance(d time.Duration) {
 	town.t.Helper()
+	d = d.Truncate(time.Second)
 	town.ahead.Add(int64(d))
 	for i := range town.bases {
-		town.advance(i, d)
-	}
-}
-
-// advance moves the clock of one instance.
-func (town *Town) advance(instance int, d time.Duration) {
-	town.t.Helper()
-	other := &Town{t: town.t, client: town.client, bases: town.bases[instance : instance+1]}
-	other.must(call{Method: http.MethodPost, Path: "/ops/v1/sandbox/clock", Token: town.staff, Body: map[string]any{
-		"seconds": int64(d / time.Second),
-	}}, nil)
-}
-
-// Restarted sets the clock of an instance that was started again, since its own has forgotten how far in front it was.
-func (town *Town) Restarted(instance int) {
-	town.t.Helper()
-	if ahead := time.Duration(town.ahead.Load()); ahead > 0 {
-		town.advance(instance, ahead)
+		one := &Town{t: town.t, client: town.client, bases: town.bases[i : i+1]}
+		one.must(call{Method: http.MethodPost, Path: "/ops/v1/sandbox/clock", Token: town.staff, Body: map[string]any{
+			"seconds": int64(d / time.Second),
+		}}, nil)
 	}
 }
 
