@@ -63,6 +63,9 @@ func (p *Payments) Confirm(ctx context.Context, c Confirmation) (idempotency.Ans
 		if err != nil || !found {
 			return 0, nil, orNotFound(err)
 		}
+		if err := mayTakePayments(merchant); err != nil {
+			return 0, nil, err
+		}
 		if err := confirmable(tx, &row); err != nil {
 			return 0, nil, err
 		}

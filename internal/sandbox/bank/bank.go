@@ -36,7 +36,7 @@ import (
 const Name = "Feiqian Sandbox Bank"
 
 // closeWait is how long Close waits for answers on their way.
-const closeWait = 5 * time.Second
+const closeWait = time.Second
 
 // Config says how the bank is started.
 type Config struct {
