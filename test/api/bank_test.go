@@ -247,6 +247,7 @@ func TestResend(t *testing.T) {
 		topUp := w.topUp(t, p, 50_00)
 		w.quiet(t)
 		w.Clock.Advance(hour)
+		w.expired(t)
 		before := w.snapshot(t)
 		resent, err := w.bank.Resend(t.Context(), string(topUp.Attempt))
 		must(t, err)

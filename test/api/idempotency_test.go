@@ -220,6 +220,7 @@ func TestReplayAfterChange(t *testing.T) {
 		must(t, w.Parties.SetCustomerState(t.Context(), payee.id, party.StateFrozen))
 		must(t, w.Parties.SetMerchantState(t.Context(), s.id, party.StateFrozen))
 		w.Clock.Advance(hour) // the code is long out of date, and nobody remembers who was active
+		w.expired(t)
 		for _, call := range []apitest.Request{code, transfer, order} {
 			if answer := w.ok(t, 201, call, nil); answer.Header.Get(replayedHeader) != "true" {
 				t.Errorf("not replayed: %s", answer.Body)

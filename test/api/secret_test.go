@@ -92,6 +92,7 @@ func TestPINGuessing(t *testing.T) {
 		w.expired(t)
 		w.refused(t, 429, "auth.pin_locked", w.withPIN(transfer, pin))
 		w.Clock.Advance(time.Minute)
+		w.expired(t)
 		for range 4 {
 			w.guess(t, 403, "auth.pin_wrong", transfer)
 		}
@@ -194,8 +195,10 @@ func TestCodes(t *testing.T) {
 		w.refused(t, 400, "wallet.code_invalid", scan(wallet.ComputeCode(secret, p.device.Handle, step+500, 0)))
 		late := w.code(t, p)
 		w.Clock.Advance(time.Minute + 30*time.Second)
+		w.expired(t)
 		w.refused(t, 400, "wallet.code_expired", scan(late))
 		w.Clock.Advance(hour)
+		w.expired(t)
 		w.refused(t, 400, "wallet.code_invalid", scan(late))
 		// Who guesses on is told to wait, with a right code too.
 		fresh := w.code(t, p)
