@@ -71,7 +71,9 @@ func (c *client) key() string {
 // payer returns the client's next payer.
 func (c *client) payer() *payer {
 	p := &c.people.payers[c.at]
-	c.at = (c.at + c.step) % len(c.people.payers)
+	if c.at += c.step; c.at >= len(c.people.payers) {
+		c.at = c.number % c.step // its own again: no payer has two phones' clients
+	}
 	return p
 }
 
