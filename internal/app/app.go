@@ -176,10 +176,7 @@ func (a *App) wire(ctx context.Context, version string) error {
 		Attempts: a.Attempts, BankAccounts: accounts, Stripe: stripe,
 		CheckAmount: func(amount money.Amount) error { return payment.CheckAmount(amount, currencies) },
 	})
-	if err := a.openLog(); err != nil {
-		return err
-	}
-	if err := c.Start(ctx); err != nil {
+	if err := a.startBooks(ctx); err != nil {
 		return err
 	}
 	a.closers = append(a.closers, c.Close)
@@ -204,11 +201,15 @@ func (a *App) wire(ctx context.Context, version string) error {
 	return a.serve(ctx, version)
 }
 
-func (a *App) openLog() (err error) {
+// startBooks opens the log and starts the committer; all tables are registered by now.
+func (a *App) startBooks(ctx context.Context) (err error) {
 	a.Log, err = ledger.NewLog(a.DB, a.Clock, ledger.LogOptions{
 		Origin: LogOrigin(a.Config.Mode), Key: a.Vault.SigningKey("ledger.log"), Log: a.log,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return a.Committer.Start(ctx)
 }
 
 // serve builds the HTTP door.

@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -48,7 +47,6 @@ type Instance struct {
 	log     string
 	process *exec.Cmd
 	ended   chan error
-	once    sync.Once
 }
 
 // NewInstance prepares a process on free ports; instances with one database and dataDir are one platform.
@@ -146,7 +144,9 @@ func (i *Instance) Kill() {
 	if i.process == nil {
 		return
 	}
-	_ = i.process.Process.Kill()
+	if err := i.process.Process.Kill(); err != nil {
+		i.t.Logf("kill: %v", err)
+	}
 	<-i.ended
 	i.process = nil
 }

@@ -343,7 +343,7 @@ func (town *Town) checkEvents() {
 		}
 	}
 	for _, a := range town.acts {
-		kind := ""
+		var kind string
 		switch {
 		case !a.done():
 			continue
