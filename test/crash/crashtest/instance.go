@@ -147,7 +147,9 @@ func (i *Instance) Kill() {
 	if err := i.process.Process.Kill(); err != nil {
 		i.t.Logf("kill: %v", err)
 	}
-	<-i.ended
+	if err := <-i.ended; err == nil {
+		i.t.Log("the process ended by itself before it was killed")
+	}
 	i.process = nil
 }
 
