@@ -1,9 +1,7 @@
 package commit
 
 import (
-	"fmt"
 	"slices"
-	"time"
 
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/sqldb"
@@ -106,14 +104,10 @@ func (g *rows[R]) reads(into []sqldb.Read) []sqldb.Read {
 }
 
 // load takes in one row of the database, unless another key has brought it already.
-func (g *rows[R]) load(scan func(dest ...any) error) error {
+func (g *rows[R]) load(cells sqldb.Cells) error {
 	s := &slot[R]{stored: true, exists: true}
-	dest := make([]any, len(g.table.columns))
 	for i := range g.table.columns {
-		dest[i] = g.table.columns[i].dest(&s.row)
-	}
-	if err := scan(dest...); err != nil {
-		return fmt.Errorf("scan: %w", err)
+		g.table.columns[i].load(&s.row, cells, i)
 	}
 	if known := g.find(0, *g.table.columns[0].text(&s.row)); known != nil {
 		s = known
@@ -232,49 +226,20 @@ func column[R, V any](rows []*R, get func(*R) V) []V {
 	return out
 }
 
-// dest returns where a scan puts the column.
-func (c *Column[R]) dest(row *R) any {
+// load sets the column in row from cell i.
+func (c *Column[R]) load(row *R, cells sqldb.Cells, i int) {
 	switch {
 	case c.text != nil:
-		return c.text(row)
+		*c.text(row) = cells.Text(i)
 	case c.decode != nil:
-		return &coded[R]{row: row, decode: c.decode}
+		c.decode(row, cells.Text(i))
 	case c.number != nil:
-		return c.number(row)
+		*c.number(row) = cells.Int(i)
 	case c.moment != nil:
-		return (*instant)(c.moment(row))
+		*c.moment(row) = clock.FromMicros(cells.Int(i))
 	case c.flag != nil:
-		return c.flag(row)
+		*c.flag(row) = cells.Bool(i)
 	default:
-		return c.bytes(row)
+		*c.bytes(row) = cells.Bytes(i)
 	}
-}
-
-// instant scans microseconds into a time.
-type instant time.Time
-
-// Scan implements sql.Scanner for whole microseconds.
-func (i *instant) Scan(value any) error {
-	us, ok := value.(int64)
-	if !ok {
-		return fmt.Errorf("an instant is stored as microseconds, not as %T", value)
-	}
-	*i = instant(clock.FromMicros(us))
-	return nil
-}
-
-// coded scans characters through a decode function.
-type coded[R any] struct {
-	row    *R
-	decode func(*R, string)
-}
-
-// Scan implements sql.Scanner for text.
-func (c *coded[R]) Scan(value any) error {
-	text, ok := value.(string)
-	if !ok {
-		return fmt.Errorf("a coded column is stored as text, not as %T", value)
-	}
-	c.decode(c.row, text)
-	return nil
 }

@@ -1,8 +1,10 @@
 package sqldb
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -114,13 +116,10 @@ func (w *postgresWriter) Lock(ctx context.Context, reads []Read) error {
 	batch.Queue("BEGIN")
 	for i := range reads {
 		r := &reads[i]
-		condition := "= ANY($1)"
-		if !r.Table.Immutable {
-			condition += fmt.Sprintf(" ORDER BY %s FOR UPDATE", r.Table.Columns[0].Name)
-		}
-		batch.Queue(selectText(r.Table, r.Column, condition), r.Keys).Query(func(rows pgx.Rows) error {
+		text := r.Table.text(statement{selects, r.Column}, lockText)
+		batch.Queue(text, r.Keys).Query(func(rows pgx.Rows) error {
 			for rows.Next() {
-				if err := r.Row(rows.Scan); err != nil {
+				if err := r.Row(postgresCells(rows.RawValues())); err != nil {
 					return fmt.Errorf("read %s: %w", r.Table.Name, err)
 				}
 			}
@@ -133,16 +132,34 @@ func (w *postgresWriter) Lock(ctx context.Context, reads []Read) error {
 	return nil
 }
 
+// lockText reads rows by an array of keys, locked where another node could change them.
+func lockText(t *Table, column int) string {
+	condition := "= ANY($1)"
+	if !t.Immutable {
+		condition += fmt.Sprintf(" ORDER BY %s FOR UPDATE", t.Columns[0].Name)
+	}
+	return selectText(t, column, condition)
+}
+
+// postgresCells are the values of a row in the protocol's binary format (text is the same in both formats): what
+// pgx asks for by itself for these types.
+type postgresCells [][]byte
+
+func (c postgresCells) Text(column int) string  { return string(c[column]) }
+func (c postgresCells) Int(column int) int64    { return int64(binary.BigEndian.Uint64(c[column])) } //nolint:gosec // two's complement
+func (c postgresCells) Bool(column int) bool    { return c[column][0] != 0 }
+func (c postgresCells) Bytes(column int) []byte { return bytes.Clone(c[column]) }
+
 // Commit sends all writes and COMMIT in one round trip. The server stops at the first error and
 // rolls back at COMMIT, so an error of its own means that nothing was written.
 func (w *postgresWriter) Commit(ctx context.Context, writes []Write) error {
 	batch := &pgx.Batch{}
 	for i := range writes {
 		wr := &writes[i]
-		text := wr.Table.text("insert", insertArraysText)
+		text := wr.Table.text(statement{verb: inserts}, insertArraysText)
 		args := wr.Values
 		if wr.Update {
-			text = wr.Table.text("update", updateArraysText)
+			text = wr.Table.text(statement{verb: updates}, updateArraysText)
 			args = wr.Values[:1:1]
 			for c, column := range wr.Table.Columns[1:] {
 				if column.Mutable {

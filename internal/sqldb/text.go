@@ -32,7 +32,7 @@ func columnNames(t *Table, prefix string) string {
 }
 
 // insertText puts one row in, its values as $1 … $n.
-func insertText(t *Table) string {
+func insertText(t *Table, _ int) string {
 	marks := make([]string, len(t.Columns))
 	for i := range marks {
 		marks[i] = fmt.Sprintf("$%d", i+1)
@@ -41,7 +41,7 @@ func insertText(t *Table) string {
 }
 
 // updateText changes the mutable columns of one row; $1 is its key.
-func updateText(t *Table) string {
+func updateText(t *Table, _ int) string {
 	var sets []string
 	for _, c := range t.Columns[1:] {
 		if c.Mutable {
@@ -66,7 +66,7 @@ func arrayType(kind Kind) string {
 }
 
 // insertArraysText puts many rows in from one array for each column.
-func insertArraysText(t *Table) string {
+func insertArraysText(t *Table, _ int) string {
 	arrays, picks := make([]string, len(t.Columns)), make([]string, len(t.Columns))
 	for i, c := range t.Columns {
 		arrays[i] = fmt.Sprintf("$%d::%s", i+1, arrayType(c.Kind))
@@ -80,7 +80,7 @@ func insertArraysText(t *Table) string {
 }
 
 // updateArraysText changes the mutable columns of many rows from one array for each column.
-func updateArraysText(t *Table) string {
+func updateArraysText(t *Table, _ int) string {
 	key := t.Columns[0].Name
 	arrays, names := []string{"$1::text[]"}, []string{key}
 	var sets []string

@@ -19,22 +19,22 @@ func TestTexts(t *testing.T) {
 			"SELECT id, COALESCE(alias, ''), kind, value, flag, raw FROM things WHERE alias = ANY($1) ORDER BY id FOR UPDATE",
 		},
 		{
-			"insert", insertText(table),
+			"insert", insertText(table, 0),
 			"INSERT INTO things (id, alias, kind, value, flag, raw) VALUES ($1, $2, $3, $4, $5, $6)",
 		},
 		{
-			"update", updateText(table),
+			"update", updateText(table, 0),
 			"UPDATE things SET alias = $2, value = $3, flag = $4, raw = $5 WHERE id = $1",
 		},
 		{
-			"insert arrays", insertArraysText(table),
+			"insert arrays", insertArraysText(table, 0),
 			"INSERT INTO things (id, alias, kind, value, flag, raw) " +
 				"SELECT u.id, NULLIF(u.alias, ''), u.kind, u.value, u.flag, u.raw " +
 				"FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::boolean[], $6::bytea[]) " +
 				"AS u (id, alias, kind, value, flag, raw)",
 		},
 		{
-			"update arrays", updateArraysText(table),
+			"update arrays", updateArraysText(table, 0),
 			"UPDATE things t SET alias = NULLIF(u.alias, ''), value = u.value, flag = u.flag, raw = u.raw " +
 				"FROM unnest($1::text[], $2::text[], $3::bigint[], $4::boolean[], $5::bytea[]) " +
 				"AS u (id, alias, value, flag, raw) WHERE t.id = u.id",

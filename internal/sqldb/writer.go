@@ -31,18 +31,32 @@ type Table struct {
 	// Immutable rows are read without a lock: they can't change under the reader.
 	Immutable bool
 
-	texts map[string]string
+	texts map[statement]string
 }
 
+// statement names what the bulk path does with a table; column is the one that a select reads by.
+type statement struct {
+	verb   verb
+	column int
+}
+
+type verb uint8
+
+const (
+	selects verb = iota
+	inserts
+	updates
+)
+
 // text returns the statement of that name, made once for each table. Only the writer's goroutine calls it.
-func (t *Table) text(name string, write func(*Table) string) string {
+func (t *Table) text(name statement, write func(*Table, int) string) string {
 	if text, ok := t.texts[name]; ok {
 		return text
 	}
 	if t.texts == nil {
-		t.texts = map[string]string{}
+		t.texts = map[statement]string{}
 	}
-	t.texts[name] = write(t)
+	t.texts[name] = write(t, name.column)
 	return t.texts[name]
 }
 
@@ -51,8 +65,17 @@ type Read struct {
 	Table  *Table
 	Column int
 	Keys   []string
-	// Row is called once for each row found, with the function that scans it.
-	Row func(scan func(dest ...any) error) error
+	// Row is called once for each row found.
+	Row func(cells Cells) error
+}
+
+// Cells is one row that was read, its columns in the table's order. It holds until the next row; what its methods
+// return is the caller's.
+type Cells interface {
+	Text(column int) string
+	Int(column int) int64
+	Bool(column int) bool
+	Bytes(column int) []byte
 }
 
 // Write puts rows in or changes them. Values holds a slice for each column of the table, in its
