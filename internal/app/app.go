@@ -137,8 +137,8 @@ func (a *App) wire(ctx context.Context, version string) error {
 	}
 	c := commit.New(a.DB, a.Clock, commit.Options{GroupMax: a.Config.GroupMax, QueueMax: a.Config.QueueMax})
 	a.Committer = c
-	a.keys = idempotency.New(c, a.DB)
 	events := outbox.New(c, a.DB)
+	a.keys = idempotency.New(c, a.DB, events)
 	a.Jobs = job.New(c, a.DB, a.Clock, a.log)
 	a.Parties = party.New(c, a.DB, a.Clock)
 	a.Auth = auth.New(auth.Parts{

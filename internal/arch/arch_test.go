@@ -20,8 +20,8 @@ var ranks = [][]string{
 	0:  {"money", "id", "fault", "clock"},
 	1:  {"config", "sqldb", "channel/httpsig"}, // httpsig is a codec that channels and the sandbox share
 	2:  {"commit", "vault"},
-	3:  {"outbox", "job", "idempotency"},
-	4:  {"ledger"},
+	3:  {"outbox", "job"},
+	4:  {"idempotency", "ledger"},
 	5:  {"party"},
 	6:  {"auth"},
 	7:  {"wallet", "channel"},

@@ -70,7 +70,6 @@ const (
 type call struct {
 	keys    []Key
 	decide  func(*Tx) error
-	dry     bool
 	queued  time.Time
 	state   atomic.Int32
 	decided error
@@ -125,12 +124,6 @@ func (c *Committer) Close() {
 // Errors: commit.queue_full (Unavailable, with RetryAfter), commit.closed, commit.timeout, and decide's own.
 func (c *Committer) Do(ctx context.Context, keys []Key, decide func(*Tx) error) error {
 	return c.submit(ctx, &call{keys: keys, decide: decide, done: make(chan error, 1)})
-}
-
-// DryRun is Do that writes nothing: decide sees the same rows in the same order, and its effects are
-// taken back.
-func (c *Committer) DryRun(ctx context.Context, keys []Key, decide func(*Tx) error) error {
-	return c.submit(ctx, &call{keys: keys, decide: decide, dry: true, done: make(chan error, 1)})
 }
 
 func (c *Committer) submit(ctx context.Context, job *call) error {

@@ -19,6 +19,7 @@ type counter struct {
 	ID    string
 	Label string
 	Value int64
+	Event string
 	Body  string
 	At    time.Time
 }
@@ -36,6 +37,7 @@ func start(t *testing.T, db *sqldb.DB, options commit.Options) *fixture {
 		commit.Text("id", func(r *counter) *string { return &r.ID }),
 		commit.Text("fingerprint", func(r *counter) *string { return &r.Label }),
 		commit.Int("status", func(r *counter) *int64 { return &r.Value }).Mutable(),
+		commit.Text("event_id", func(r *counter) *string { return &r.Event }),
 		commit.Text("body", func(r *counter) *string { return &r.Body }),
 		commit.Instant("created_at", func(r *counter) *time.Time { return &r.At }).Mutable(),
 	)}
@@ -125,25 +127,6 @@ func TestRefusalLeavesNothing(t *testing.T) {
 	})
 }
 
-func TestDryRunWritesNothing(t *testing.T) {
-	t.Parallel()
-	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
-		f := start(t, db, commit.Options{})
-		key := f.counters.Key("d")
-		err := f.DryRun(t.Context(), []commit.Key{key}, func(tx *commit.Tx) error {
-			f.counters.Put(tx, counter{ID: "d", Value: 9})
-			row, found, err := f.counters.Get(tx, key)
-			if err != nil || !found || row.Value != 9 {
-				return fmt.Errorf("row %v %v: %w", row, found, err)
-			}
-			return nil
-		})
-		if err != nil || f.value(t, "d") != 0 {
-			t.Errorf("err %v, value %d", err, f.value(t, "d"))
-		}
-	})
-}
-
 func TestUndeclaredReadIsRefused(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
@@ -216,7 +199,7 @@ func TestQueueFull(t *testing.T) {
 		wg.Go(func() { _ = f.Do(t.Context(), nil, func(*commit.Tx) error { return nil }) })
 		full := errors.New("none")
 		for full != nil && fault.CodeOf(full) != "commit.queue_full" {
-			full = f.DryRun(cancelled(t), nil, func(*commit.Tx) error { return nil })
+			full = f.Do(cancelled(t), nil, func(*commit.Tx) error { return nil })
 		}
 		if fault.From(full).RetryAfter <= 0 {
 			t.Errorf("no RetryAfter: %v", full)

@@ -117,15 +117,15 @@ func (c *Committer) settle(ctx context.Context, writer sqldb.Writer, name id.Gro
 
 func (c *Committer) newGroup() *group {
 	now := c.clock.Now()
-	// Groups of a node are at least a millisecond apart and never go back, so that ids that are stamped with
-	// the group's time (id.At) sort in the order of commits.
+	// Groups of a node are at least a millisecond apart and never go back, so that ids that are made
+	// of the group's (id.Member) sort in the order of commits.
 	if least := c.lastGroup.Add(time.Millisecond); now.Before(least) {
 		now = least
 	}
 	c.lastGroup = now
 	g := &group{id: id.New[id.Group](now), now: now, tables: make([]groupTable, len(c.tables))}
 	for i, t := range c.tables {
-		g.tables[i] = t.newGroup()
+		g.tables[i] = t.newGroup(g)
 	}
 	return g
 }
@@ -161,7 +161,7 @@ func (c *Committer) once(ctx context.Context, writer sqldb.Writer, g *group, cal
 	return nil
 }
 
-// decide runs one decision and takes back what it did if it refused, panicked or was a dry run.
+// decide runs one decision and takes back what it did if it refused or panicked.
 func (g *group) decide(job *call) {
 	tx := &Tx{group: g, keys: job.keys}
 	mark := len(g.leaves)
@@ -170,7 +170,7 @@ func (g *group) decide(job *call) {
 	if keep {
 		job.decided = kept.cause
 	}
-	if (job.decided != nil && !keep) || job.dry {
+	if job.decided != nil && !keep {
 		for _, t := range tx.touched {
 			t.undo()
 		}

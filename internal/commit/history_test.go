@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/id"
 )
 
 // Random histories against a simple model. Every decision takes the next number of a sequence in its own commit, so
@@ -32,7 +35,6 @@ const (
 	refused
 	kept // refuses, and keeps what it wrote
 	panicked
-	dry
 	poisoned // writes what the database refuses
 	endings
 )
@@ -55,6 +57,7 @@ type decision struct {
 	at     int64 // the number of the sequence that it saw
 	ops    []op
 	notes  []note
+	news   []item
 	group  string
 	leaves map[int][commit.LeafSize]byte
 	after  atomic.Int64
@@ -82,7 +85,7 @@ func (d *decision) keys(n *node) []commit.Key {
 
 // run is the decision itself; it may run many times and draws the same each time.
 func (d *decision) run(n *node, tx *commit.Tx) error {
-	d.ops, d.notes, d.group, d.leaves = nil, nil, string(tx.Group()), map[int][commit.LeafSize]byte{}
+	d.ops, d.notes, d.news, d.group, d.leaves = nil, nil, nil, string(tx.Group()), map[int][commit.LeafSize]byte{}
 	sequence, found, err := n.sequence.Get(tx, n.sequence.Key("seq"))
 	if err != nil || !found {
 		return errors.Join(err, errors.New("no sequence"))
@@ -113,14 +116,14 @@ func (d *decision) run(n *node, tx *commit.Tx) error {
 		panic("a bug of a decision")
 	case poisoned:
 		n.things.Put(tx, thing{ID: "bad " + d.name, Value: -1})
-	case done, dry, endings:
+	case done, endings:
 	}
 	return nil
 }
 
 func (d *decision) step(n *node, tx *commit.Tx, random *rand.Rand, ids, aliases []string, i int) error {
 	name := ids[random.IntN(len(ids))]
-	switch random.IntN(7) {
+	switch random.IntN(8) {
 	case 0, 1:
 		return d.change(n, tx, random, name, aliases)
 	case 2:
@@ -143,6 +146,13 @@ func (d *decision) step(n *node, tx *commit.Tx, random *rand.Rand, ids, aliases 
 	case 6:
 		leaf := sha256.Sum256(fmt.Appendf(nil, "%s %d", d.name, i))
 		d.leaves[tx.AddLeaf(leaf)] = leaf
+	case 7:
+		row := item{Owner: nameOf("o", random.IntN(3)), Text: fmt.Sprintf("%s.%d", d.name, i)}
+		return n.news.Append(tx, row.Owner, func(name id.Event) ([]byte, error) {
+			row.ID = name
+			d.news = append(d.news, row)
+			return json.Marshal(row)
+		})
 	}
 	return nil
 }
@@ -191,7 +201,7 @@ func (d *decision) checkError(t *testing.T) {
 	t.Helper()
 	right := false
 	switch d.ending {
-	case done, dry, endings:
+	case done, endings:
 		right = d.err == nil
 	case refused, kept:
 		right = errors.Is(d.err, errRefused)
@@ -268,11 +278,7 @@ func history(t *testing.T, nodes []*node, each int, trouble func()) {
 					d.ending = ending(random.IntN(int(endings)))
 				}
 				n := nodes[random.IntN(len(nodes))]
-				act := n.Do
-				if d.ending == dry {
-					act = n.DryRun
-				}
-				d.err = act(t.Context(), d.keys(n), func(tx *commit.Tx) error { return d.run(n, tx) })
+				d.err = n.Do(t.Context(), d.keys(n), func(tx *commit.Tx) error { return d.run(n, tx) })
 				mu.Lock()
 				all = append(all, d)
 				mu.Unlock()
@@ -308,6 +314,7 @@ func checkHistory(t *testing.T, n *node, all []*decision) {
 	})
 	model := map[string]thing{}
 	notes := map[string]string{}
+	var news []item
 	leaves := map[string]map[int][commit.LeafSize]byte{}
 	var next int64
 	for _, d := range all {
@@ -323,6 +330,7 @@ func checkHistory(t *testing.T, n *node, all []*decision) {
 		for _, row := range d.notes {
 			notes[row.ID] = row.Author
 		}
+		news = append(news, d.news...)
 		for place, leaf := range d.leaves {
 			if leaves[d.group] == nil {
 				leaves[d.group] = map[int][commit.LeafSize]byte{}
@@ -338,6 +346,10 @@ func checkHistory(t *testing.T, n *node, all []*decision) {
 	}
 	if stored := n.storedNotes(t); !maps.Equal(stored, notes) {
 		t.Errorf("stored are %d notes, the model has %d", len(stored), len(notes))
+	}
+	slices.SortFunc(news, func(a, b item) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	if stored := n.storedNews(t); !slices.Equal(stored, news) {
+		t.Errorf("stored are %d news, the model has %d:\n%v\n%v", len(stored), len(news), stored, news)
 	}
 	checkLeaves(t, n.leaves(t), leaves)
 	t.Logf("%d decisions, %d kept, %d groups with leaves", len(all), next, len(leaves))

@@ -89,7 +89,7 @@ func TestCloseDrains(t *testing.T) {
 		go func() { n.Close(); close(closed) }()
 		var refusedErr error
 		for i := 0; refusedErr == nil; i++ { // accepted until Close has begun
-			refusedErr = n.DryRun(cancelled(t), nil, func(*commit.Tx) error { return nil })
+			refusedErr = n.Do(cancelled(t), nil, func(*commit.Tx) error { return nil })
 			if fault.CodeOf(refusedErr) == "commit.timeout" {
 				refusedErr = nil
 			}
@@ -321,16 +321,12 @@ func TestAfter(t *testing.T) {
 		n := openNodes(t, engine, 1, commit.Options{})[0]
 		for name, test := range map[string]struct {
 			err  error
-			dry  bool
 			want int
 		}{
-			"done": {want: 1}, "refused": {err: errRefused}, "kept": {err: commit.Keep(errRefused), want: 1}, "dry": {dry: true},
+			"done": {want: 1}, "refused": {err: errRefused}, "kept": {err: commit.Keep(errRefused), want: 1},
 		} {
-			act, calls := n.Do, 0
-			if test.dry {
-				act = n.DryRun
-			}
-			err := act(t.Context(), nil, func(tx *commit.Tx) error {
+			calls := 0
+			err := n.Do(t.Context(), nil, func(tx *commit.Tx) error {
 				n.things.Put(tx, thing{ID: name})
 				tx.After(func() { calls++ })
 				return test.err

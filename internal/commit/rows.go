@@ -8,7 +8,7 @@ import (
 )
 
 // tableKind is a Table without its row type.
-type tableKind interface{ newGroup() groupTable }
+type tableKind interface{ newGroup(g *group) groupTable }
 
 // groupTable is a table's rows within one group, without their type.
 type groupTable interface {
@@ -57,7 +57,7 @@ type added[R any] struct {
 	before *slot[R] // what the entry held
 }
 
-func (t *Table[R]) newGroup() groupTable {
+func (t *Table[R]) newGroup(*group) groupTable {
 	g := &rows[R]{table: t, indexes: make([]index[R], len(t.unique))}
 	for i, column := range t.unique {
 		g.indexes[i].column = column

@@ -3,13 +3,16 @@ package commit_test
 import (
 	"bytes"
 	"database/sql"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/commit"
+	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/sqldb"
 	"github.com/feiqian/feiqian/internal/sqldb/sqldbtest"
 )
@@ -42,6 +45,7 @@ type node struct {
 	sequence *commit.Table[thing]
 	things   *commit.Table[thing]
 	notes    *commit.Table[note]
+	news     *commit.Batch[id.Event]
 }
 
 const thingTables = `
@@ -49,7 +53,8 @@ CREATE TABLE sequences (id TEXT PRIMARY KEY, alias TEXT UNIQUE, value BIGINT NOT
 	at_us BIGINT NOT NULL, words TEXT NOT NULL);
 CREATE TABLE things (id TEXT PRIMARY KEY, alias TEXT UNIQUE, value BIGINT NOT NULL CHECK (value >= 0), flag BOOLEAN NOT NULL, raw BYTEA,
 	at_us BIGINT NOT NULL, words TEXT NOT NULL);
-CREATE TABLE notes (id TEXT PRIMARY KEY, author TEXT NOT NULL)`
+CREATE TABLE notes (id TEXT PRIMARY KEY, author TEXT NOT NULL);
+CREATE TABLE news (id TEXT PRIMARY KEY, owner TEXT NOT NULL, created_at BIGINT NOT NULL, items TEXT NOT NULL)`
 
 // openNodes makes n committers on one fresh database.
 func openNodes(t *testing.T, engine string, n int, options commit.Options) []*node {
@@ -78,6 +83,7 @@ func openNodes(t *testing.T, engine string, n int, options commit.Options) []*no
 			notes: commit.AddTable(c, "notes",
 				commit.Text("id", func(r *note) *string { return &r.ID }),
 				commit.Text("author", func(r *note) *string { return &r.Author })),
+			news: commit.AddBatch[id.Event](c, "news"),
 		}
 		if err := c.Start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -139,6 +145,48 @@ func (n *node) stored(t *testing.T) map[string]thing {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// storedNews reads the items of the table news, in the order of their ids, and wants each to lead to its row.
+func (n *node) storedNews(t *testing.T) []item {
+	t.Helper()
+	rows, err := n.db.Read.QueryContext(t.Context(), "SELECT id, owner, items FROM news")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var all []item
+	for rows.Next() {
+		var (
+			name        id.Event
+			owner, text string
+			items       []item
+		)
+		if err := rows.Scan(&name, &owner, &text); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal([]byte(text), &items); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		for _, i := range items {
+			if id.First(i.ID) != name || i.Owner != owner {
+				t.Errorf("%+v stands in row %s of %s", i, name, owner)
+			}
+		}
+		all = append(all, items...)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(all, func(a, b item) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return all
+}
+
+// item is an item of the batch table news.
+type item struct {
+	ID    id.Event
+	Owner string
+	Text  string
 }
 
 // storedNotes reads the table notes by hand.

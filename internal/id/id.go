@@ -30,14 +30,29 @@ func New[K Kind](now time.Time) K {
 	return K(kind.Prefix() + "_" + suffix(now))
 }
 
-// At returns the id with its time part set to now: what is made before a decision and must sort by the time of
-// its commit is stamped in the decision, with tx.Now. It draws nothing, so a decision may call it.
-func At[K Kind](name K, now time.Time) K {
-	const timeLength = 10 // 48 bits of milliseconds: 3 in the first character, 5 in each other
-	var raw [16]byte
-	putTime(&raw, now)
-	prefix := len(name) - Length
-	return name[:prefix] + K(encode(raw)[:timeLength]) + name[prefix+timeLength:]
+// MemberMax is the largest number in a Member.
+const MemberMax = 1<<15 - 1
+
+const memberLength = 3 // characters of one number
+
+// Member names item n of batch number batch of a group of commits (both from 0 to MemberMax): the group's id, its last
+// six characters replaced by the two numbers. So the ids of members sort by group, batch and item, as groups do by
+// time, and lead to their batch (First).
+func Member[K Kind](group Group, batch, n int) K {
+	var kind K
+	b := make([]byte, 0, len(kind.Prefix())+1+Length)
+	b = append(append(b, kind.Prefix()...), '_')
+	b = append(b, group[len(group)-Length:len(group)-2*memberLength]...)
+	return K(appendNumber(appendNumber(b, batch), n))
+}
+
+// First returns the id of item 0 in the batch of member.
+func First[K Kind](member K) K {
+	return K(appendNumber([]byte(member[:max(0, len(member)-memberLength)]), 0))
+}
+
+func appendNumber(b []byte, n int) []byte {
+	return append(b, alphabet[n>>10&31], alphabet[n>>5&31], alphabet[n&31])
 }
 
 // Parse reads an id of kind K. Errors: the prefix or the form is wrong.

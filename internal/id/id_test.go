@@ -149,21 +149,26 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func TestAt(t *testing.T) {
+func TestMember(t *testing.T) {
 	t.Parallel()
-	early, late := time.UnixMilli(1_700_000_000_000), time.UnixMilli(1_700_000_000_001)
-	name := id.New[id.Event](late.Add(time.Hour))
-	at := id.At(name, early)
-	if _, err := id.Parse[id.Event](string(at)); err != nil {
-		t.Errorf("%s: %v", at, err)
+	now := time.UnixMilli(1_700_000_000_000)
+	early, late := id.New[id.Group](now), id.New[id.Group](now.Add(time.Millisecond))
+	rising := []id.Event{
+		id.Member[id.Event](early, 0, 0), id.Member[id.Event](early, 0, 1), id.Member[id.Event](early, 0, id.MemberMax),
+		id.Member[id.Event](early, 1, 0), id.Member[id.Event](early, id.MemberMax, 0), id.Member[id.Event](late, 0, 0),
 	}
-	if again := id.At(id.At(name, late), early); again != at {
-		t.Errorf("%s is not %s", again, at)
+	if !slices.IsSorted(rising) || len(slices.Compact(slices.Clone(rising))) != len(rising) {
+		t.Errorf("members do not sort: %v", rising)
 	}
-	if other := id.At(id.New[id.Event](early), late); at >= other {
-		t.Errorf("%s is not before %s", at, other)
+	for i, member := range rising {
+		if _, err := id.Parse[id.Event](string(member)); err != nil {
+			t.Errorf("%s: %v", member, err)
+		}
+		if first, want := id.First(member), rising[[]int{0, 0, 0, 3, 4, 5}[i]]; first != want {
+			t.Errorf("the first of %s is %s, want %s", member, first, want)
+		}
 	}
-	if at[14:] != name[14:] {
-		t.Errorf("%s lost the random part of %s", at, name)
+	if u := decode(t, string(rising[2])); u.Version() != 7 || u.Variant() != uuid.RFC4122 {
+		t.Errorf("%s is not a UUID of version 7", rising[2])
 	}
 }

@@ -20,6 +20,8 @@ import (
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/id"
+	"github.com/feiqian/feiqian/internal/outbox"
 	"github.com/feiqian/feiqian/internal/sqldb"
 )
 
@@ -46,10 +48,12 @@ type Answer struct {
 	Replayed bool
 }
 
+// row is a key with its answer: the data of an event, or a body of its own.
 type row struct {
 	ID          string
 	Fingerprint string
 	Status      int64
+	Event       id.Event
 	Body        string
 	CreatedAt   time.Time
 }
@@ -58,15 +62,17 @@ type row struct {
 type Keys struct {
 	committer *commit.Committer
 	db        *sqldb.DB
+	events    *outbox.Outbox
 	table     *commit.Table[row]
 }
 
 // New returns the store and registers its table.
-func New(c *commit.Committer, db *sqldb.DB) *Keys {
-	return &Keys{committer: c, db: db, table: commit.AddTable(c, "idempotency_keys",
+func New(c *commit.Committer, db *sqldb.DB, events *outbox.Outbox) *Keys {
+	return &Keys{committer: c, db: db, events: events, table: commit.AddTable(c, "idempotency_keys",
 		commit.Text("id", func(r *row) *string { return &r.ID }),
 		commit.Text("fingerprint", func(r *row) *string { return &r.Fingerprint }),
 		commit.Int("status", func(r *row) *int64 { return &r.Status }),
+		commit.Text("event_id", func(r *row) *string { return (*string)(&r.Event) }),
 		commit.Text("body", func(r *row) *string { return &r.Body }),
 		commit.Instant("created_at", func(r *row) *time.Time { return &r.CreatedAt }),
 	)}
@@ -82,8 +88,8 @@ func hash(parts ...string) string {
 }
 
 // Once runs decide in a group commit, unless the request's key was answered before. decide returns
-// the status and the value whose JSON is the answer (a json.RawMessage is it already). Keys are the rows that
-// decide reads.
+// the status and the value whose JSON is the answer; outbox.Announced says that it is an event's data, which is
+// not stored twice. Keys are the rows that decide reads.
 //
 // Errors: idempotency.key_reused (Mismatch), and decide's own.
 func (k *Keys) Once(ctx context.Context, req Request, keys []commit.Key,
@@ -92,7 +98,10 @@ func (k *Keys) Once(ctx context.Context, req Request, keys []commit.Key,
 	name := hash(req.Caller, req.Route, req.Key)
 	fingerprint := hash(string(req.Body))
 	key := k.table.Key(name)
-	var answer Answer
+	var (
+		answer Answer
+		old    id.Event // holds the answer of a replay
+	)
 	once := func(tx *commit.Tx) error {
 		stored, found, err := k.table.Get(tx, key)
 		if err != nil {
@@ -103,6 +112,7 @@ func (k *Keys) Once(ctx context.Context, req Request, keys []commit.Key,
 				return fault.New(fault.Mismatch, "idempotency.key_reused", "this Idempotency-Key was used for another request").
 					WithParam("Idempotency-Key").WithHint("send a fresh key for a new act")
 			}
+			old = stored.Event
 			answer = Answer{Status: int(stored.Status), Body: []byte(stored.Body), Replayed: true}
 			return nil
 		}
@@ -110,17 +120,17 @@ func (k *Keys) Once(ctx context.Context, req Request, keys []commit.Key,
 		if err != nil {
 			return err
 		}
-		body, written := value.(json.RawMessage)
-		if !written {
-			if body, err = json.Marshal(value); err != nil {
+		fresh := row{ID: name, Fingerprint: fingerprint, Status: int64(status), CreatedAt: tx.Now()}
+		old, answer = "", Answer{Status: status}
+		if said, announced := value.(outbox.Announced); announced {
+			fresh.Event, answer.Body = said.Event, said.Data
+		} else {
+			if answer.Body, err = json.Marshal(value); err != nil {
 				return fault.Wrap(err, "write the answer")
 			}
+			fresh.Body = string(answer.Body)
 		}
-		answer = Answer{Status: status, Body: body}
-		k.table.Put(
-			tx,
-			row{ID: name, Fingerprint: fingerprint, Status: int64(status), Body: string(body), CreatedAt: tx.Now()},
-		)
+		k.table.Put(tx, fresh)
 		return nil
 	}
 	run := k.committer.Do
@@ -128,6 +138,10 @@ func (k *Keys) Once(ctx context.Context, req Request, keys []commit.Key,
 		run = k.dryRun
 	}
 	err := run(ctx, append(keys, key), once)
+	if err == nil && old != "" {
+		event, readErr := k.events.Read(ctx, old)
+		answer.Body, err = event.Data, fault.Wrap(readErr, "read the answer of old")
+	}
 	return answer, err
 }
 

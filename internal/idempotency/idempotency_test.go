@@ -11,21 +11,24 @@ import (
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/idempotency"
+	"github.com/feiqian/feiqian/internal/outbox"
 	"github.com/feiqian/feiqian/internal/sqldb"
 	"github.com/feiqian/feiqian/internal/sqldb/sqldbtest"
 )
 
 type node struct {
-	keys  *idempotency.Keys
-	clock *clock.Clock
-	db    *sqldb.DB
+	keys   *idempotency.Keys
+	events *outbox.Outbox
+	clock  *clock.Clock
+	db     *sqldb.DB
 }
 
 func newNode(t *testing.T, db *sqldb.DB) node {
 	t.Helper()
 	n := node{clock: &clock.Clock{}, db: db}
 	c := commit.New(db, n.clock, commit.Options{})
-	n.keys = idempotency.New(c, db)
+	n.events = outbox.New(c, db)
+	n.keys = idempotency.New(c, db, n.events)
 	if err := c.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -114,6 +117,33 @@ func TestOnce(t *testing.T) {
 			if answer, err := n.once(t, scope, says(200, i)); err != nil || answer.Replayed {
 				t.Errorf("%+v: %+v %v", scope, answer, err)
 			}
+		}
+	})
+}
+
+// TestOnce_announced gives the data of an event as the answer, to those who come in the same commit too.
+func TestOnce_announced(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		n := newNode(t, db)
+		for i := range 2 {
+			var all sync.WaitGroup
+			for j := range 40 {
+				all.Go(func() {
+					req := idempotency.Request{Caller: "c", Route: "r", Key: strconv.Itoa(j % 10)}
+					answer, err := n.once(t, req, func(tx *commit.Tx) (int, any, error) {
+						said, err := n.events.Announce(tx, outbox.Event{Kind: "made", Merchant: "mer_1"}, "thing "+req.Key)
+						return 201, said, err
+					})
+					if err != nil || answer.Status != 201 || string(answer.Body) != `"thing `+req.Key+`"` {
+						t.Errorf("%d: %+v %v", i, answer, err)
+					}
+				})
+			}
+			all.Wait()
+		}
+		if events, _, err := n.events.List(t.Context(), outbox.Query{Merchant: "mer_1", Limit: 99}); len(events) != 10 || err != nil {
+			t.Errorf("%d events, %v", len(events), err)
 		}
 	})
 }

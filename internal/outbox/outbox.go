@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
@@ -30,7 +29,7 @@ type Event struct {
 // Outbox writes and lists events.
 type Outbox struct {
 	db    *sqldb.DB
-	table *commit.Table[Event]
+	batch *commit.Batch[id.Event]
 
 	watchers atomic.Int64 // how many wait, so that nobody waiting costs nothing
 	mu       sync.Mutex
@@ -39,77 +38,40 @@ type Outbox struct {
 
 // New returns the outbox and registers its table.
 func New(c *commit.Committer, db *sqldb.DB) *Outbox {
-	return &Outbox{db: db, waiting: map[string][]chan struct{}{}, table: commit.AddTable(c, "events",
-		commit.Text("id", func(e *Event) *string { return (*string)(&e.ID) }),
-		commit.Text("kind", func(e *Event) *string { return &e.Kind }),
-		commit.Text("merchant_id", func(e *Event) *string { return (*string)(&e.Merchant) }),
-		commit.Text("subject", func(e *Event) *string { return &e.Subject }),
-		commit.Coded("data", func(e *Event) string { return string(e.Data) },
-			func(e *Event, s string) { e.Data = json.RawMessage(s) }),
-		commit.Instant("created_at", func(e *Event) *time.Time { return &e.CreatedAt }),
-	)}
+	return &Outbox{db: db, waiting: map[string][]chan struct{}{}, batch: commit.AddBatch[id.Event](c, "events")}
 }
 
-// Add writes an event in the decision. ID is handed in, made before the decision; data is the
-// subject as the API shows it. An event of no merchant is for the platform itself.
+// Announced is an event that a decision added, with its data as JSON: the answer of an act may be just that.
+type Announced struct {
+	Event id.Event
+	Data  json.RawMessage
+}
+
+// Add writes an event in the decision: kind, subject and the merchant it is for; data is the subject as the API
+// shows it. An event of no merchant is for the platform itself.
 func (o *Outbox) Add(tx *commit.Tx, e Event, data any) error {
 	_, err := o.Announce(tx, e, data)
 	return err
 }
 
-// Announce is Add for an act whose answer is the event's data: it returns the JSON, which is made once.
-func (o *Outbox) Announce(tx *commit.Tx, e Event, data any) (json.RawMessage, error) {
+// Announce is Add for an act whose answer is the event's data.
+func (o *Outbox) Announce(tx *commit.Tx, e Event, data any) (Announced, error) {
 	body, err := json.Marshal(data)
 	if err != nil {
-		return nil, fault.Wrap(err, "write event "+e.Kind)
+		return Announced{}, fault.Wrap(err, "write event "+e.Kind)
 	}
-	// A reader goes on behind the last id it saw, so ids sort by the time of the commit, not of the request.
-	e.ID, e.Data, e.CreatedAt = id.At(e.ID, tx.Now()), body, tx.Now()
-	o.table.Append(tx, e)
+	e.Data, e.CreatedAt = body, tx.Now()
+	err = o.batch.Append(tx, string(e.Merchant), func(name id.Event) ([]byte, error) {
+		e.ID = name
+		return json.Marshal(e)
+	})
+	if err != nil {
+		return Announced{}, fault.Wrap(err, "write event "+e.Kind)
+	}
 	if o.watchers.Load() > 0 {
 		tx.After(func() { o.wake(e.Subject) })
 	}
-	return body, nil
-}
-
-// Query asks for events, oldest first. After is the id behind which to go on.
-type Query struct {
-	Merchant id.Merchant
-	After    id.Event
-	Kind     string
-	Subject  string
-	Limit    int
-}
-
-// List returns a merchant's events in the order of their ids, and whether there are more.
-func (o *Outbox) List(ctx context.Context, q Query) ([]Event, bool, error) {
-	rows, err := o.db.Read.QueryContext(ctx, `SELECT id, kind, merchant_id, subject, data, created_at FROM events
-		WHERE merchant_id = $1 AND merchant_id <> '' AND id > $2 AND ($3 = '' OR kind = $3) AND ($4 = '' OR subject = $4)
-		ORDER BY id LIMIT $5`, string(q.Merchant), string(q.After), q.Kind, q.Subject, q.Limit+1)
-	if err != nil {
-		return nil, false, fault.Wrap(err, "list events")
-	}
-	defer rows.Close()
-	events := []Event{}
-	for rows.Next() {
-		var (
-			e    Event
-			data string
-			at   int64
-		)
-		if err := rows.Scan(&e.ID, &e.Kind, &e.Merchant, &e.Subject, &data, &at); err != nil {
-			return nil, false, fault.Wrap(err, "list events")
-		}
-		e.Data, e.CreatedAt = json.RawMessage(data), clock.FromMicros(at)
-		events = append(events, e)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, false, fault.Wrap(err, "list events")
-	}
-	if len(events) > q.Limit {
-		return events[:q.Limit], true, nil
-	}
-	return events, false, nil
+	return Announced{Event: e.ID, Data: body}, nil
 }
 
 // waitPoll is how often a waiter looks by itself: the event may happen on another node.

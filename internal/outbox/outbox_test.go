@@ -36,7 +36,7 @@ func newNode(t *testing.T, db *sqldb.DB) node {
 // add announces one event; the decision ends with outcome.
 func (n node) add(t *testing.T, merchant id.Merchant, kind, subject string, outcome error) {
 	t.Helper()
-	event := outbox.Event{ID: id.New[id.Event](n.clock.Now()), Kind: kind, Merchant: merchant, Subject: subject}
+	event := outbox.Event{Kind: kind, Merchant: merchant, Subject: subject}
 	n.clock.Advance(time.Millisecond)
 	err := n.committer.Do(t.Context(), nil, func(tx *commit.Tx) error {
 		if err := n.Add(tx, event, map[string]string{"id": subject}); err != nil {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
-	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/idempotency"
 	"github.com/feiqian/feiqian/internal/ledger"
 	"github.com/feiqian/feiqian/internal/money"
@@ -37,7 +36,7 @@ func (p *Payments) createByCode(ctx context.Context, order Order, merchant party
 		now,
 		string(payment.ID),
 		p.flows.Payment(string(customer), string(order.Merchant), order.Amount, fee)...)
-	event := outbox.Event{ID: id.New[id.Event](now), Merchant: payment.Merchant, Subject: string(payment.ID)}
+	event := outbox.Event{Merchant: payment.Merchant, Subject: string(payment.ID)}
 	keys := append(p.Ledger.KeysOf(entry.Lines), p.orderKeys(&payment)...)
 	keys = append(keys, p.Wallets.CodeKey(code.Handle))
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {

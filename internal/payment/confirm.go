@@ -51,7 +51,6 @@ func (p *Payments) Confirm(ctx context.Context, c Confirmation) (idempotency.Ans
 		string(known.ID),
 		p.flows.Payment(string(c.Customer), string(known.Merchant), known.Amount, fee)...)
 	event := outbox.Event{
-		ID:       id.New[id.Event](now),
 		Kind:     "payment.succeeded",
 		Merchant: known.Merchant,
 		Subject:  string(known.ID),

@@ -54,7 +54,6 @@ func (p *Payments) Create(ctx context.Context, order Order) (idempotency.Answer,
 	now := p.Clock.Now()
 	payment := p.newPayment(order, now)
 	event := outbox.Event{
-		ID:       id.New[id.Event](now),
 		Kind:     "payment.created",
 		Merchant: payment.Merchant,
 		Subject:  string(payment.ID),

@@ -68,7 +68,6 @@ func (p *Payments) Refund(ctx context.Context, order RefundOrder) (idempotency.A
 	entry := ledger.NewEntry(now, string(refund.ID))
 	refund.Entry = entry.ID
 	event := outbox.Event{
-		ID:       id.New[id.Event](now),
 		Kind:     "refund.succeeded",
 		Merchant: known.Merchant,
 		Subject:  string(refund.ID),

@@ -75,7 +75,7 @@ func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Ans
 		return idempotency.Answer{}, err
 	}
 	work := id.New[id.Job](now)
-	event := outbox.Event{ID: id.New[id.Event](now), Kind: "top_up.created", Subject: string(topUp.ID)}
+	event := outbox.Event{Kind: "top_up.created", Subject: string(topUp.ID)}
 	keys := []commit.Key{p.Auth.PINKey(order.Customer)}
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
 		if err := p.Auth.RequirePIN(tx, order.Customer, mac); err != nil {
@@ -94,7 +94,7 @@ func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Ans
 func (p *Payments) settleTopUp(try attempt.Attempt) attempt.Step {
 	now := p.Clock.Now()
 	key := p.topUps.Key(try.Subject)
-	event := outbox.Event{ID: id.New[id.Event](now), Subject: try.Subject}
+	event := outbox.Event{Subject: try.Subject}
 	entry := ledger.NewEntry(now, try.Subject)
 	fail := func(err error) attempt.Step {
 		return attempt.Step{Decide: func(*commit.Tx, attempt.Attempt) error { return err }}

@@ -57,7 +57,7 @@ func (p *Payments) Transfer(ctx context.Context, order TransferOrder) (idempoten
 		string(transfer.ID),
 		p.flows.Transfer(string(order.Payer), string(order.Payee.ID), order.Amount)...)
 	transfer.Entry = entry.ID
-	event := outbox.Event{ID: id.New[id.Event](now), Kind: "transfer.succeeded", Subject: string(transfer.ID)}
+	event := outbox.Event{Kind: "transfer.succeeded", Subject: string(transfer.ID)}
 	keys := append(p.Ledger.KeysOf(entry.Lines), p.Auth.PINKey(order.Payer))
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
 		// Within the decision: a transfer that is done is answered as it was, whatever has become of the payee.

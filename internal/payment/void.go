@@ -18,7 +18,6 @@ func (p *Payments) Void(
 	once idempotency.Request,
 ) (idempotency.Answer, error) {
 	event := outbox.Event{
-		ID:       id.New[id.Event](p.Clock.Now()),
 		Kind:     "payment.voided",
 		Merchant: merchant,
 		Subject:  string(name),
@@ -59,7 +58,6 @@ func (p *Payments) ExpireDue(ctx context.Context) error {
 
 func (p *Payments) expire(ctx context.Context, payment Payment) error {
 	event := outbox.Event{
-		ID:       id.New[id.Event](p.Clock.Now()),
 		Kind:     "payment.expired",
 		Merchant: payment.Merchant,
 		Subject:  string(payment.ID),

@@ -137,7 +137,7 @@ func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer
 	}
 	entry := ledger.NewEntry(now, string(payout.ID), p.flows.Withdrawal(string(order.Customer), order.Amount)...)
 	work := id.New[id.Job](now)
-	event := outbox.Event{ID: id.New[id.Event](now), Kind: "payout.created", Subject: string(payout.ID)}
+	event := outbox.Event{Kind: "payout.created", Subject: string(payout.ID)}
 	keys := append(p.Ledger.KeysOf(entry.Lines), p.Auth.PINKey(order.Customer))
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
 		if err := p.Auth.RequirePIN(tx, order.Customer, mac); err != nil {
@@ -177,7 +177,7 @@ func (p *Payouts) sent(try attempt.Attempt) attempt.Step {
 // settle is decided when the bank's word is final.
 func (p *Payouts) settle(try attempt.Attempt) attempt.Step {
 	now, key, flows := p.Clock.Now(), p.table.Key(try.Subject), ledger.Flows{Stripe: try.Stripe}
-	event := outbox.Event{ID: id.New[id.Event](now), Subject: try.Subject}
+	event := outbox.Event{Subject: try.Subject}
 	cost, err := p.cost(try)
 	if err != nil {
 		return attempt.Step{Decide: func(*commit.Tx, attempt.Attempt) error { return err }}

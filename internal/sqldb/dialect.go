@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"time"
 )
 
 // dialect holds the few words and ways in which the engines differ.
@@ -16,4 +17,5 @@ type dialect struct {
 	again      func(error) bool // the transaction failed through no fault of its own: run it again
 	duplicate  func(error) bool // a unique key is there already
 	writer     func(context.Context, *DB) (Writer, error)
+	horizon    func(ctx context.Context, db *DB) (time.Time, error)
 }

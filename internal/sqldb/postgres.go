@@ -28,6 +28,7 @@ func postgresDialect() *dialect {
 		again:      postgresAgain,
 		duplicate:  func(err error) bool { return postgresCode(err) == "23505" },
 		writer:     newPostgresWriter,
+		horizon:    postgresHorizon,
 	}
 }
 
@@ -71,6 +72,28 @@ func openPostgres(source string) (read, write *sql.DB, err error) {
 	return read, write, nil
 }
 
+const (
+	postgresWriterName = "feiqian-writer"
+	// clockSkewMax is how far the clocks of nodes and database may be apart.
+	clockSkewMax = time.Second
+)
+
+// postgresHorizon is the start of the oldest transaction of a group writer, or now, less what clocks may differ.
+func postgresHorizon(ctx context.Context, db *DB) (time.Time, error) {
+	var writers, oldest int64
+	err := db.Read.QueryRowContext(ctx, `SELECT count(*),
+		CAST(extract(epoch FROM LEAST(min(xact_start), clock_timestamp())) * 1000000 AS BIGINT)
+		FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()`, postgresWriterName).
+		Scan(&writers, &oldest)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look for open groups: %w", err)
+	}
+	if writers <= 1 {
+		return noHorizon(), nil
+	}
+	return time.UnixMicro(oldest).Add(-clockSkewMax), nil
+}
+
 // postgresWriter runs a group in two round trips: begin and lock; write and commit.
 type postgresWriter struct {
 	db     *DB
@@ -86,7 +109,7 @@ func newPostgresWriter(ctx context.Context, db *DB) (Writer, error) {
 	// The statements find rows by key only; a plan made while a table was empty must not scan it
 	// when it is large.
 	maps.Copy(config.RuntimeParams, map[string]string{
-		"application_name": "feiqian-writer", "plan_cache_mode": "force_generic_plan",
+		"application_name": postgresWriterName, "plan_cache_mode": "force_generic_plan",
 		"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
 		"lock_timeout": "5s", "jit": "off", "synchronous_commit": "on",
 	})

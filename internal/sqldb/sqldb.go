@@ -80,6 +80,13 @@ func (db *DB) Close() {
 // are empty where one writer makes them needless.
 func (db *DB) SkipLocked() string { return db.dialect.skipLocked }
 
+// Horizon returns an instant before which no group commits any more: what a reader sees of groups that are older is
+// complete. It is far in the future where this is the only writer, whose groups commit in the order of their instants.
+func (db *DB) Horizon(ctx context.Context) (time.Time, error) { return db.dialect.horizon(ctx, db) }
+
+// noHorizon is later than any group.
+func noHorizon() time.Time { return time.Unix(1<<40, 0) }
+
 const writeTriesMax = 8
 
 // Write runs fn in a transaction of its own, again from the start when the engine asks for it. It is

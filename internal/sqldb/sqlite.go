@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -30,7 +31,8 @@ func sqliteDialect() *dialect {
 			code := sqliteCode(err)
 			return code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 		},
-		writer: newSQLiteWriter,
+		writer:  newSQLiteWriter,
+		horizon: func(context.Context, *DB) (time.Time, error) { return noHorizon(), nil },
 	}
 }
 

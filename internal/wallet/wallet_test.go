@@ -365,7 +365,7 @@ func BenchmarkUseCode(b *testing.B) {
 		b.Fatal(err)
 	}
 	var customer id.Customer
-	err = f.committer.DryRun(b.Context(), []commit.Key{f.CodeKey(code.Handle)}, func(tx *commit.Tx) error {
+	err = f.committer.Do(b.Context(), []commit.Key{f.CodeKey(code.Handle)}, func(tx *commit.Tx) error {
 		for b.Loop() {
 			used, err := f.UseCode(tx, code)
 			if err != nil && fault.CodeOf(err) != "wallet.code_used" {

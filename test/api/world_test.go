@@ -380,6 +380,33 @@ func (w *world) count(t testing.TB, query string, args ...any) int64 {
 	return n
 }
 
+// events counts the stored events of a kind whose subject the query returns.
+func (w *world) events(t testing.TB, kind, subjects string, args ...any) (n int) {
+	t.Helper()
+	stored := w.texts(t, "SELECT items FROM events")
+	for _, subject := range w.texts(t, subjects, args...) {
+		for _, items := range stored {
+			n += strings.Count(items, fmt.Sprintf(`"kind":%q,"subject":%q`, kind, subject))
+		}
+	}
+	return n
+}
+
+// texts returns a query's only column.
+func (w *world) texts(t testing.TB, query string, args ...any) (all []string) {
+	t.Helper()
+	rows, err := w.DB.Read.QueryContext(t.Context(), query, args...)
+	must(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		must(t, rows.Scan(&text))
+		all = append(all, text)
+	}
+	must(t, rows.Err())
+	return all
+}
+
 // jsonOf returns v as a map, for comparing members.
 func jsonOf(t testing.TB, body []byte) map[string]any {
 	t.Helper()

@@ -23,6 +23,7 @@ CREATE TABLE idempotency_keys (
     id          ID PRIMARY KEY,
     fingerprint TEXT NOT NULL,
     status      BIGINT NOT NULL,
+    event_id    TEXT NOT NULL,
     body        TEXT NOT NULL,
     created_at  BIGINT NOT NULL
 ) CLUSTERED;
@@ -97,14 +98,12 @@ CREATE TABLE log_checkpoints (
 );
 
 CREATE TABLE events (
-    id          ID PRIMARY KEY,
-    kind        TEXT NOT NULL,
-    merchant_id TEXT NOT NULL,
-    subject     TEXT NOT NULL,
-    data        TEXT NOT NULL,
-    created_at  BIGINT NOT NULL
-) CLUSTERED;
-CREATE INDEX events_by_merchant ON events (merchant_id, id) WHERE merchant_id <> '';
+    id         ID PRIMARY KEY,
+    owner      TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    items      TEXT NOT NULL
+);
+CREATE INDEX events_by_owner ON events (owner, id) WHERE owner <> '';
 
 CREATE TABLE jobs (
     id         ID PRIMARY KEY,
