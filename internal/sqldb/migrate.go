@@ -5,12 +5,15 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path"
 	"strings"
 	"testing/fstest"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
+	"github.com/pressly/goose/v3/lock"
 
 	"github.com/feiqian/feiqian/internal/fault"
 )
@@ -18,9 +21,23 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// The lock that one node holds while it moves the schema: a row with a lease, so that it serves every engine that
+// speaks PostgreSQL's protocol, which advisory locks do not. Who waits looks again every lockRetry, for at most lockWait;
+// when its holder dies, the lock is free after lockLease.
+const (
+	lockLease = 15 * time.Second
+	lockBeat  = 3 * time.Second
+	lockRetry = 100 * time.Millisecond
+	lockWait  = 5 * time.Minute
+)
+
 // Migrate moves the schema forward to the newest version. Migrations only move forward, and old code runs
-// on the new schema.
+// on the new schema. Of several nodes that start at once, one migrates and the others wait for it. Errors:
+// database.migration.
 func (db *DB) Migrate(ctx context.Context) error {
+	if applied, newest, err := db.SchemaVersion(ctx); err == nil && applied >= newest {
+		return nil // nothing to lock for
+	}
 	provider, err := db.provider()
 	if err != nil {
 		return err
@@ -37,13 +54,54 @@ func (db *DB) Migrate(ctx context.Context) error {
 	return nil
 }
 
-// SchemaVersion returns the newest applied migration, and the newest there is.
+// SchemaVersion returns the newest applied migration, 0 in an empty database, and the newest there is. It
+// changes nothing.
 func (db *DB) SchemaVersion(ctx context.Context) (applied, newest int64, err error) {
 	provider, err := db.provider()
 	if err != nil {
 		return 0, 0, err
 	}
-	return provider.GetVersions(ctx)
+	sources := provider.ListSources()
+	newest = sources[len(sources)-1].Version
+	var tables int
+	if err := db.Read.QueryRowContext(ctx, versionTables()[db.dialect.name]).Scan(&tables); err != nil {
+		return 0, newest, fmt.Errorf("look for the schema's version: %w", err)
+	}
+	if tables == 0 {
+		return 0, newest, nil
+	}
+	err = db.Read.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+goose.DefaultTablename).Scan(&applied)
+	if err != nil {
+		return 0, newest, fmt.Errorf("read the schema's version: %w", err)
+	}
+	return applied, newest, nil
+}
+
+// versionTables are the queries, by engine, that count the tables in which goose notes its versions: one or none.
+func versionTables() map[string]string {
+	return map[string]string{
+		"sqlite": "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '" + goose.DefaultTablename + "'",
+		"postgres": "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = '" +
+			goose.DefaultTablename + "'",
+	}
+}
+
+// RequireSchema refuses a database whose schema is older than this program, for commands that must not move it.
+// Errors: database.not_migrated.
+func (db *DB) RequireSchema(ctx context.Context) error {
+	applied, newest, err := db.SchemaVersion(ctx)
+	if err != nil {
+		return err
+	}
+	if applied >= newest {
+		return nil
+	}
+	message := fmt.Sprintf("the database's schema is at version %d, and this program needs %d", applied, newest)
+	if applied == 0 {
+		message = "the database is empty: it was never migrated"
+	}
+	return fault.New(fault.Conflict, "database.not_migrated", message).
+		WithHint("run `feiqian migrate` with the same --database first, or name the server's database if this is another one")
 }
 
 func (db *DB) provider() (*goose.Provider, error) {
@@ -51,11 +109,31 @@ func (db *DB) provider() (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	provider, err := goose.NewProvider(database.Dialect(db.dialect.goose), db.write, texts)
+	var options []goose.ProviderOption
+	if !db.dialect.oneWriter {
+		locker, err := newLocker()
+		if err != nil {
+			return nil, fmt.Errorf("lock migrations: %w", err)
+		}
+		options = append(options, goose.WithLocker(locker))
+	}
+	provider, err := goose.NewProvider(database.Dialect(db.dialect.goose), db.write, texts, options...)
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}
 	return provider, nil
+}
+
+func newLocker() (lock.Locker, error) {
+	return lock.NewPostgresTableLocker(
+		lock.WithTableLeaseDuration(lockLease),
+		lock.WithTableHeartbeatInterval(lockBeat),
+		lock.WithTableLockTimeout(lockRetry, uint64(lockWait/lockRetry)),
+		lock.WithTableUnlockTimeout(lockRetry, uint64(lockLease/lockRetry)),
+		lock.WithTableLogger(slog.Default()),
+		// A lock that another holds is no error of the database; one that the database refuses stays refused.
+		lock.WithTableRetryPolicy(func(err error) bool { return postgresCode(err) == "" || postgresAgain(err) }),
+	)
 }
 
 // migrationTexts returns the migrations with the dialect's words put in. A file named
