@@ -2,6 +2,7 @@ package sqldb
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -38,7 +39,12 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if applied, newest, err := db.SchemaVersion(ctx); err == nil && applied >= newest {
 		return nil // nothing to lock for
 	}
-	provider, err := db.provider()
+	on, done, err := db.dialect.migrator(db)
+	if err != nil {
+		return err
+	}
+	defer done()
+	provider, err := db.provider(on)
 	if err != nil {
 		return err
 	}
@@ -57,7 +63,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 // SchemaVersion returns the newest applied migration, 0 in an empty database, and the newest there is. It
 // changes nothing.
 func (db *DB) SchemaVersion(ctx context.Context) (applied, newest int64, err error) {
-	provider, err := db.provider()
+	provider, err := db.provider(db.Read)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -104,7 +110,7 @@ func (db *DB) RequireSchema(ctx context.Context) error {
 		WithHint("run `feiqian migrate` with the same --database first, or name the server's database if this is another one")
 }
 
-func (db *DB) provider() (*goose.Provider, error) {
+func (db *DB) provider(on *sql.DB) (*goose.Provider, error) {
 	texts, err := db.dialect.migrationTexts()
 	if err != nil {
 		return nil, err
@@ -117,7 +123,7 @@ func (db *DB) provider() (*goose.Provider, error) {
 		}
 		options = append(options, goose.WithLocker(locker))
 	}
-	provider, err := goose.NewProvider(database.Dialect(db.dialect.goose), db.write, texts, options...)
+	provider, err := goose.NewProvider(database.Dialect(db.dialect.goose), on, texts, options...)
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}

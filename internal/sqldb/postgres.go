@@ -29,6 +29,7 @@ func postgresDialect() *dialect {
 		duplicate:  func(err error) bool { return postgresCode(err) == "23505" },
 		writer:     newPostgresWriter,
 		horizon:    postgresHorizon,
+		migrator:   func(db *DB) (*sql.DB, func(), error) { return db.write, func() {}, nil },
 	}
 }
 
@@ -53,23 +54,23 @@ const (
 	postgresWriteConns = 8
 )
 
-func openPostgres(source string) (read, write *sql.DB, err error) {
+func openPostgres(source string, db *DB) error {
 	config, err := pgx.ParseConfig(source)
 	if err != nil {
 		// The driver's error may hold the URL with its password.
-		return nil, nil, fault.New(fault.Invalid, "database.bad_url", "the PostgreSQL URL is not understood").
+		return fault.New(fault.Invalid, "database.bad_url", "the PostgreSQL URL is not understood").
 			WithHint("write postgres://user:password@host:port/name")
 	}
 	config.RuntimeParams["application_name"] = "feiqian"
-	write = stdlib.OpenDB(*config)
+	db.write = stdlib.OpenDB(*config)
 	readConfig := config.Copy()
 	readConfig.RuntimeParams["default_transaction_read_only"] = "on"
-	read = stdlib.OpenDB(*readConfig)
-	write.SetMaxOpenConns(postgresWriteConns)
-	read.SetMaxOpenConns(postgresReadConns)
-	read.SetMaxIdleConns(postgresReadConns)
-	write.SetMaxIdleConns(postgresWriteConns)
-	return read, write, nil
+	db.Read = stdlib.OpenDB(*readConfig)
+	db.write.SetMaxOpenConns(postgresWriteConns)
+	db.Read.SetMaxOpenConns(postgresReadConns)
+	db.Read.SetMaxIdleConns(postgresReadConns)
+	db.write.SetMaxIdleConns(postgresWriteConns)
+	return nil
 }
 
 const (

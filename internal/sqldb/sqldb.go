@@ -15,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"zombiezen.com/go/sqlite"
+
 	"github.com/feiqian/feiqian/internal/fault"
 )
 
@@ -26,7 +28,8 @@ type DB struct {
 	dialect *dialect
 	source  string
 	write   *sql.DB
-	turn    sync.Mutex // SQLite: whose turn it is to write
+	direct  *sqlite.Conn // SQLite: the one connection that writes, under write too
+	turn    sync.Mutex   // SQLite: whose turn it is to write
 }
 
 // Open opens the database named by source, `sqlite:PATH` or `postgres://…`, and migrates it.
@@ -56,16 +59,16 @@ func Connect(ctx context.Context, source string) (*DB, error) {
 		return nil, fault.New(fault.Invalid, "database.bad_url", "the database URL is not understood").
 			WithHint("write sqlite:PATH or postgres://user:password@host:port/name")
 	}
-	read, write, err := d.open(source)
-	if err != nil {
+	db := &DB{dialect: d, source: source}
+	if err := d.open(source, db); err != nil {
 		return nil, err
 	}
-	if err := write.PingContext(ctx); err != nil {
-		_, _ = read.Close(), write.Close()
+	if err := db.write.PingContext(ctx); err != nil {
+		db.Close()
 		return nil, fault.New(fault.Unavailable, "database.unreachable", "the database can't be reached").
 			WithHint("check that it runs and that its URL is right").WithCause(err)
 	}
-	return &DB{Read: read, write: write, dialect: d, source: source}, nil
+	return db, nil
 }
 
 // Engine returns "sqlite" or "postgres".
@@ -74,6 +77,11 @@ func (db *DB) Engine() string { return db.dialect.name }
 // Close closes all connections.
 func (db *DB) Close() {
 	_, _ = db.Read.Close(), db.write.Close()
+	if db.direct != nil {
+		db.turn.Lock() // whoever writes ends first
+		defer db.turn.Unlock()
+		_ = db.direct.Close()
+	}
 }
 
 // SkipLocked returns the words that make a worker's SELECT pass over rows another worker holds; they
@@ -109,6 +117,8 @@ func (db *DB) writeOnce(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	if db.dialect.oneWriter {
 		db.turn.Lock()
 		defer db.turn.Unlock()
+		// A transaction whose context ends is rolled back in the background, when it may be another's turn.
+		ctx = context.WithoutCancel(ctx)
 	}
 	tx, err := db.write.BeginTx(ctx, nil)
 	if err != nil {

@@ -31,8 +31,9 @@ func sqliteDialect() *dialect {
 			code := sqliteCode(err)
 			return code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 		},
-		writer:  newSQLiteWriter,
-		horizon: func(context.Context, *DB) (time.Time, error) { return noHorizon(), nil },
+		writer:   newSQLiteWriter,
+		migrator: sqliteMigrator,
+		horizon:  func(context.Context, *DB) (time.Time, error) { return noHorizon(), nil },
 	}
 }
 
@@ -49,7 +50,7 @@ const primaryCode = 0xff
 
 const sqliteBusyTimeout = 10 * time.Second
 
-// sqlitePragmas are set on each connection that may write.
+// sqlitePragmas are set on the connection that writes.
 func sqlitePragmas() []string {
 	return []string{
 		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-65536)", "temp_store(MEMORY)",
@@ -59,26 +60,46 @@ func sqlitePragmas() []string {
 
 func sqliteFile(source string) string { return strings.TrimPrefix(source, "sqlite:") }
 
-func openSQLite(source string) (read, write *sql.DB, err error) {
+func openSQLite(source string, db *DB) error {
 	file := sqliteFile(source)
 	if dir := filepath.Dir(file); dir != "." {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, nil, fmt.Errorf("make the folder of the database: %w", err)
+			return fmt.Errorf("make the folder of the database: %w", err)
 		}
 	}
-	open := func(extra ...string) (*sql.DB, error) {
-		busy := fmt.Sprintf("busy_timeout(%d)", sqliteBusyTimeout.Milliseconds())
-		query := url.Values{"_pragma": append(append(sqlitePragmas(), busy), extra...), "_txlock": {"immediate"}}
-		return sql.Open("sqlite", "file:"+file+"?"+query.Encode())
+	conn, err := direct.OpenConn(file, direct.OpenReadWrite|direct.OpenCreate)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", file, err)
 	}
-	if write, err = open(); err != nil {
-		return nil, nil, fmt.Errorf("open %s: %w", file, err)
+	conn.SetBusyTimeout(sqliteBusyTimeout)
+	for _, pragma := range sqlitePragmas() {
+		if err := runOnce(conn, "PRAGMA "+pragma); err != nil {
+			return errors.Join(fmt.Errorf("open %s: %w", file, err), conn.Close())
+		}
 	}
-	if read, err = open("query_only(ON)", "cache_size(-16384)"); err != nil {
-		return nil, nil, errors.Join(err, write.Close())
+	query := url.Values{"_pragma": {
+		fmt.Sprintf("busy_timeout(%d)", sqliteBusyTimeout.Milliseconds()),
+		"query_only(ON)", "cache_size(-16384)", "temp_store(MEMORY)",
+	}}
+	read, err := sql.Open("sqlite", "file:"+file+"?"+query.Encode())
+	if err != nil {
+		return errors.Join(fmt.Errorf("open %s: %w", file, err), conn.Close())
 	}
-	write.SetMaxOpenConns(1) // workers take turns, with each other and with the group writer
 	read.SetMaxOpenConns(max(4, runtime.NumCPU()))
 	read.SetMaxIdleConns(max(4, runtime.NumCPU()))
-	return read, write, nil
+	db.direct, db.Read, db.write = conn, read, sql.OpenDB(sqliteConn{conn})
+	db.write.SetMaxOpenConns(1)
+	return nil
+}
+
+// sqliteMigrator opens a connection of a driver that reads times, which goose asks for.
+func sqliteMigrator(db *DB) (*sql.DB, func(), error) {
+	busy := fmt.Sprintf("busy_timeout(%d)", sqliteBusyTimeout.Milliseconds())
+	query := url.Values{"_pragma": append(sqlitePragmas(), busy), "_txlock": {"immediate"}}
+	on, err := sql.Open("sqlite", "file:"+sqliteFile(db.source)+"?"+query.Encode())
+	if err != nil {
+		return nil, nil, fmt.Errorf("open %s: %w", sqliteFile(db.source), err)
+	}
+	on.SetMaxOpenConns(1)
+	return on, func() { _ = on.Close() }, nil
 }

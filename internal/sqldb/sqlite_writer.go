@@ -9,9 +9,8 @@ import (
 	"zombiezen.com/go/sqlite"
 )
 
-// sqliteWriter runs groups on a connection of its own, past database/sql: a group is thousands of small steps, and
-// each costs a third without boxed values and copied rows. It blocks no longer than a group takes, so it is not
-// told of contexts that end.
+// sqliteWriter runs groups past database/sql: a group is thousands of small steps, and each costs a third without
+// boxed values and copied rows. It blocks no longer than a group takes, so it is not told of contexts that end.
 type sqliteWriter struct {
 	db    *DB
 	conn  *sqlite.Conn
@@ -20,19 +19,7 @@ type sqliteWriter struct {
 }
 
 func newSQLiteWriter(_ context.Context, db *DB) (Writer, error) {
-	conn, err := sqlite.OpenConn(sqliteFile(db.source), sqlite.OpenReadWrite|sqlite.OpenCreate)
-	if err != nil {
-		return nil, fmt.Errorf("open the writer: %w", err)
-	}
-	conn.SetBusyTimeout(sqliteBusyTimeout)
-	w := &sqliteWriter{db: db, conn: conn, stmts: map[string]*sqlite.Stmt{}}
-	for _, pragma := range sqlitePragmas() {
-		if err := w.exec("PRAGMA " + pragma); err != nil {
-			w.Close()
-			return nil, fmt.Errorf("open the writer: %w", err)
-		}
-	}
-	return w, nil
+	return &sqliteWriter{db: db, conn: db.direct, stmts: map[string]*sqlite.Stmt{}}, nil
 }
 
 func (w *sqliteWriter) prepare(text string) (*sqlite.Stmt, error) {
@@ -54,10 +41,7 @@ func (w *sqliteWriter) exec(text string) error {
 	if err != nil {
 		return err
 	}
-	for more := true; more && err == nil; {
-		more, err = stmt.Step()
-	}
-	return errors.Join(err, stmt.Reset())
+	return errors.Join(runOut(stmt), stmt.Reset())
 }
 
 // Lock begins the transaction: there is one writer, so to begin is to lock.
@@ -211,8 +195,7 @@ func (w *sqliteWriter) Settle(ctx context.Context, group string) (bool, error) {
 	return found, nil
 }
 
-// Close closes the connection.
+// Close ends the open transaction; the connection is the database's.
 func (w *sqliteWriter) Close() {
 	w.Rollback(context.Background()) //nolint:forbidigo // closing takes no context, like io.Closer
-	_ = w.conn.Close()
 }
