@@ -4,10 +4,14 @@ package outbox
 
 import (
 	"context"
-	"encoding/json"
+	stdjson "encoding/json"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
@@ -18,12 +22,33 @@ import (
 // Event is a fact that happened. Kind is `subject.past_tense`, such as payment.succeeded; Data is the
 // subject as it stood then, in the API's JSON.
 type Event struct {
-	ID        id.Event        `json:"id"`
-	Kind      string          `json:"kind"`
-	Merchant  id.Merchant     `json:"merchant_id,omitempty"`
-	Subject   string          `json:"subject"`
-	Data      json.RawMessage `json:"data"`
-	CreatedAt time.Time       `json:"created_at"`
+	ID        id.Event           `json:"id"`
+	Kind      string             `json:"kind"`
+	Merchant  id.Merchant        `json:"merchant_id,omitempty"`
+	Subject   string             `json:"subject"`
+	Data      stdjson.RawMessage `json:"data"`
+	CreatedAt time.Time          `json:"created_at"`
+}
+
+const envelopeSize = 256 // of an event's JSON without its data
+
+// appendJSON writes the event as its tags say, its data as it is: to marshal would read all of it again.
+func (e *Event) appendJSON(b []byte) ([]byte, error) {
+	members := []struct{ name, value string }{
+		{`{"id":`, string(e.ID)}, {`,"kind":`, e.Kind}, {`,"merchant_id":`, string(e.Merchant)}, {`,"subject":`, e.Subject},
+	}
+	var err error
+	for _, m := range members {
+		if m.value == "" {
+			continue
+		}
+		if b, err = jsontext.AppendQuote(append(b, m.name...), m.value); err != nil {
+			return nil, fmt.Errorf("write %s: %w", m.name, err)
+		}
+	}
+	b = append(append(b, `,"data":`...), e.Data...)
+	b = e.CreatedAt.UTC().AppendFormat(append(b, `,"created_at":"`...), time.RFC3339Nano)
+	return append(b, `"}`...), nil
 }
 
 // Outbox writes and lists events.
@@ -44,7 +69,7 @@ func New(c *commit.Committer, db *sqldb.DB) *Outbox {
 // Announced is an event that a decision added, with its data as JSON: the answer of an act may be just that.
 type Announced struct {
 	Event id.Event
-	Data  json.RawMessage
+	Data  stdjson.RawMessage
 }
 
 // Add writes an event in the decision: kind, subject and the merchant it is for; data is the subject as the API
@@ -63,7 +88,7 @@ func (o *Outbox) Announce(tx *commit.Tx, e Event, data any) (Announced, error) {
 	e.Data, e.CreatedAt = body, tx.Now()
 	err = o.batch.Append(tx, string(e.Merchant), func(name id.Event) ([]byte, error) {
 		e.ID = name
-		return json.Marshal(e)
+		return e.appendJSON(make([]byte, 0, len(body)+envelopeSize))
 	})
 	if err != nil {
 		return Announced{}, fault.Wrap(err, "write event "+e.Kind)
