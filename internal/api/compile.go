@@ -62,6 +62,7 @@ func (c *compiler) object(t reflect.Type, s *huma.Schema) *object {
 	if known, ok := c.objects[t]; ok {
 		return known
 	}
+	refuseHidden(t, t, nil)
 	o := &object{members: map[string]*member{}}
 	c.objects[t] = o
 	for _, field := range jsonFields(t) {
@@ -69,6 +70,9 @@ func (c *compiler) object(t reflect.Type, s *huma.Schema) *object {
 		schema, ok := s.Properties[name]
 		if !ok {
 			panic(fmt.Sprintf("api: %s.%s is not in its schema", t, field.Name))
+		}
+		if o.members[name] != nil {
+			panic(fmt.Sprintf("api: %s has two members %q", t, name))
 		}
 		if len(o.members) == membersMax {
 			panic(fmt.Sprintf("api: %s has more than %d members", t, membersMax))
@@ -82,11 +86,31 @@ func (c *compiler) object(t reflect.Type, s *huma.Schema) *object {
 	return o
 }
 
+// refuseHidden panics where a field of part, a struct embedded in whole at an index, is hidden by another field of
+// its name: Go would drop the member from the request without a word.
+func refuseHidden(whole, part reflect.Type, at []int) {
+	for i := range part.NumField() {
+		field, index := part.Field(i), append(slices.Clone(at), i)
+		if !field.IsExported() && !field.Anonymous {
+			continue
+		}
+		if seen, ok := whole.FieldByName(field.Name); !ok || !slices.Equal(seen.Index, index) {
+			panic(fmt.Sprintf("api: in %s another %s hides %s.%s; rename one of them", whole, field.Name, part, field.Name))
+		}
+		if isFlat(field) && field.Type.Kind() == reflect.Struct {
+			refuseHidden(whole, field.Type, index)
+		}
+	}
+}
+
+// isFlat reports whether a field is embedded so that its members are those of the struct around it.
+func isFlat(field reflect.StructField) bool { return field.Anonymous && field.Tag.Get("json") == "" }
+
 // jsonFields returns the fields of struct type t that JSON shows, those of embedded structs among them.
 func jsonFields(t reflect.Type) []reflect.StructField {
 	var fields []reflect.StructField
 	for _, field := range reflect.VisibleFields(t) {
-		embedded := field.Anonymous && field.Tag.Get("json") == ""
+		embedded := isFlat(field)
 		if embedded && field.Type.Kind() == reflect.Pointer {
 			panic(fmt.Sprintf("api: %s embeds a pointer", t))
 		}

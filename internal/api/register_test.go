@@ -10,6 +10,35 @@ import (
 
 func never[Req, Resp any](context.Context, *Req) (*Resp, error) { return nil, context.Canceled }
 
+// Requests of which Go would drop a member without a word.
+type (
+	// DryRun has a member of its own name, which the embedded struct itself takes.
+	DryRun struct {
+		DryRun bool `query:"dry_run"`
+	}
+	noted struct {
+		Note string `json:"note"`
+	}
+	alsoNoted struct {
+		Note string `json:"other_note"`
+	}
+	twoNotes struct {
+		noted
+		alsoNoted
+	}
+	renoted struct {
+		noted
+		Note string `json:"own_note"`
+	}
+	deep struct {
+		Inner renoted `json:"inner"`
+	}
+	sameNames struct {
+		noted
+		Other string `json:"note"`
+	}
+)
+
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	good := api.Route{Method: "POST", Path: "/v1/x", Actor: api.ActorMerchant, Name: "x", Tag: "X", Summary: "X"}
@@ -47,7 +76,16 @@ func TestNewRefuses(t *testing.T) {
 				Any any `json:"any"`
 			}
 		}, whoami]), "cannot hold"},
-		"NoJSONName": {api.Handle(good, never[struct{ Body struct{ Name string } }, whoami]), "no name"},
+		"NoJSONName":       {api.Handle(good, never[struct{ Body struct{ Name string } }, whoami]), "no name"},
+		"HidingParameter":  {api.Handle(good, never[struct{ DryRun }, whoami]), "hides api_test.DryRun.DryRun"},
+		"AmbiguousMember":  {api.Handle(good, never[struct{ Body twoNotes }, whoami]), "hides api_test.noted.Note"},
+		"HidingMember":     {api.Handle(good, never[struct{ Body renoted }, whoami]), "hides api_test.noted.Note"},
+		"HidingDeepMember": {api.Handle(good, never[struct{ Body []deep }, whoami]), "hides api_test.noted.Note"},
+		"MemberTwice":      {api.Handle(good, never[struct{ Body sameNames }, whoami]), "two members \"note\""},
+		"ParameterTwice": {api.Handle(good, never[struct {
+			First  string `query:"note"`
+			Second string `query:"note"`
+		}, whoami]), "query parameter note twice"},
 		"Collision": {api.Handle(route(func(r *api.Route) {
 			r.Path, r.Name = "/v1/receipts", "other"
 		}), never[struct{}, whoami]), "conflicts"},

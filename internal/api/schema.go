@@ -95,6 +95,7 @@ func (b *book) add(e Endpoint) {
 
 // documentParams returns what a request takes from path, query and headers.
 func (b *book) documentParams(e Endpoint) []documentedParam {
+	refuseHidden(e.request, e.request, nil)
 	var params []documentedParam
 	for _, field := range reflect.VisibleFields(e.request) {
 		if field.Anonymous || (field.Name == "Body" && len(field.Index) == 1) {
@@ -114,6 +115,9 @@ func (b *book) documentParams(e Endpoint) []documentedParam {
 		}
 		if p.in == "header" && p.name != http.CanonicalHeaderKey(p.name) {
 			panic(fmt.Sprintf("api: %s.%s: write the header as %s", e.request, field.Name, http.CanonicalHeaderKey(p.name)))
+		}
+		if slices.ContainsFunc(params, func(other documentedParam) bool { return other.in == p.in && other.name == p.name }) {
+			panic(fmt.Sprintf("api: %s takes the %s parameter %s twice", e.request, p.in, p.name))
 		}
 		p.schema = huma.SchemaFromField(b.registry, field, e.Name+"_"+p.name)
 		b.refine(field.Type, p.schema)
