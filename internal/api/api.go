@@ -30,6 +30,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -66,6 +67,8 @@ type Options struct {
 	Tracer trace.TracerProvider
 	// TrustedOrigins may send session requests from other sites: https://pay.example.com.
 	TrustedOrigins []string
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For is believed; default none.
+	TrustedProxies []netip.Prefix
 	// BodyMaxBytes is the largest body of a route that names no limit of its own; default 64 KiB.
 	BodyMaxBytes int64
 	// RequestTimeout ends the context of a request; default 30 s.

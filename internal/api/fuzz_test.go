@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -88,6 +89,22 @@ func FuzzQuery(f *testing.F) {
 		}
 		if recorder.Code != 200 && recorder.Code != 400 {
 			t.Fatalf("status %d: %s", recorder.Code, recorder.Body)
+		}
+	})
+}
+
+// FuzzForwarded invents any X-Forwarded-For: to the left of what our proxy adds, none of it is believed.
+func FuzzForwarded(f *testing.F) {
+	for _, seed := range []string{"", "10.0.0.2", "192.0.2.1, 10.0.0.2", "[::1]:5,", "unknown", "::ffff:10.0.0.1%eth0", ",,,"} {
+		f.Add(seed)
+	}
+	server := addressServer(f, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
+	f.Fuzz(func(t *testing.T, invented string) {
+		if got := addressSeen(t, server, "10.0.0.1:4711", []string{invented, "203.0.113.9, 10.0.0.2"}); got != "203.0.113.9" {
+			t.Errorf("behind %q: %s", invented, got)
+		}
+		if got := addressSeen(t, server, "198.51.100.7:1", []string{invented}); got != "198.51.100.7" {
+			t.Errorf("a stranger says %q: %s", invented, got)
 		}
 	})
 }

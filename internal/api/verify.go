@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net"
 	"time"
 
 	"github.com/feiqian/feiqian/internal/auth"
@@ -58,20 +57,6 @@ func active(ctx context.Context) error {
 			WithHint("ask the operator's support")
 	}
 	return nil
-}
-
-// AddressOf returns the network address of the request of ctx, without its port. A proxy's own word on
-// where a request came from is not believed.
-func AddressOf(ctx context.Context) string {
-	c, ok := ctx.Value(contextKey{}).(*requestContext)
-	if !ok {
-		return ""
-	}
-	host, _, err := net.SplitHostPort(c.exchange.request.RemoteAddr)
-	if err != nil {
-		return c.exchange.request.RemoteAddr
-	}
-	return host
 }
 
 // Limits bound what strangers may try on this node.

@@ -214,6 +214,10 @@ func (a *App) startBooks(ctx context.Context) (err error) {
 
 // serve builds the HTTP door.
 func (a *App) serve(ctx context.Context, version string) error {
+	proxies, err := a.Config.Proxies()
+	if err != nil {
+		return err
+	}
 	tracer, stop, err := api.NewTracing(ctx, a.Config.OTLPEndpoint, version)
 	if err != nil {
 		return err
@@ -236,6 +240,7 @@ func (a *App) serve(ctx context.Context, version string) error {
 		Metrics:         registry,
 		Tracer:          tracer,
 		Ready:           []api.ReadyCheck{{Name: "database", Run: a.DB.Read.PingContext}},
+		TrustedProxies:  proxies,
 		BodyMaxBytes:    a.Config.BodyMaxBytes,
 		RequestTimeout:  a.Config.RequestTimeout,
 		ShutdownTimeout: a.Config.ShutdownTimeout,

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,6 +40,8 @@ const (
 type Config struct {
 	// Listen is the HOST:PORT of the one port.
 	Listen string `toml:"listen" env:"LISTEN"`
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For is believed, separated by commas; empty means none.
+	TrustedProxies string `toml:"trusted_proxies" env:"TRUSTED_PROXIES"`
 	// Database is sqlite:PATH or postgres://…; empty means feiqian.db in DataDir.
 	Database string `toml:"database" env:"DATABASE_URL" secret:"url"`
 	// DataDir is the folder for files of ours.
@@ -100,6 +103,8 @@ func AddFlags(flags *pflag.FlagSet) {
 // bind adds a flag for each setting that writes into c; its default is what c holds.
 func bind(c *Config, flags *pflag.FlagSet) {
 	flags.StringVar(&c.Listen, "listen", c.Listen, "`host:port` to serve on")
+	flags.StringVar(&c.TrustedProxies, "trusted-proxies", c.TrustedProxies,
+		"`networks` of proxies whose X-Forwarded-For is believed, like 10.0.0.0/8,fd00::/8 (default none)")
 	flags.StringVar(&c.Database, "database", c.Database,
 		"sqlite:`path` or postgres://user:password@host/name (default sqlite:DATA-DIR/feiqian.db)")
 	flags.StringVar(&c.DataDir, "data-dir", c.DataDir, "`folder` for files of ours")
@@ -197,4 +202,24 @@ func (c Config) Location() (*time.Location, error) {
 		return nil, fmt.Errorf("zone: %q is not a time zone; write an IANA name such as Asia/Shanghai or UTC", c.Zone)
 	}
 	return zone, nil
+}
+
+// Proxies returns the networks of TrustedProxies; a single address is a network of one.
+func (c Config) Proxies() ([]netip.Prefix, error) {
+	var networks []netip.Prefix
+	for text := range strings.SplitSeq(c.TrustedProxies, ",") {
+		text = strings.TrimSpace(text)
+		if text == "" {
+			continue
+		}
+		network, err := netip.ParsePrefix(text)
+		if address, isAddress := netip.ParseAddr(text); isAddress == nil && address.Zone() == "" {
+			network, err = address.Prefix(address.BitLen())
+		}
+		if err != nil || network.Addr().Is4In6() {
+			return nil, fmt.Errorf("trusted_proxies: %q is not a network; write it like 10.0.0.0/8 or fd00::/8", text)
+		}
+		networks = append(networks, network.Masked())
+	}
+	return networks, nil
 }

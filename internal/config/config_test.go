@@ -80,14 +80,14 @@ func TestLoadPrecedence(t *testing.T) {
 func other(t *testing.T) (config.Config, []string) {
 	t.Helper()
 	values := []string{
-		":81", "postgres://u:p@h/d", "/d", "/k", "live", ":82", "UTC", "KWD", "DEBUG", "json", "http://o:4318",
+		":81", "10.0.0.0/8,fd00::1", "postgres://u:p@h/d", "/d", "/k", "live", ":82", "UTC", "KWD", "DEBUG", "json", "http://o:4318",
 		"7", "8", "4096", "9s", "10s",
 	}
 	if fields := reflect.TypeFor[config.Config]().NumField(); fields != len(values) {
 		t.Fatalf("%d settings, %d values in this test", fields, len(values))
 	}
 	return config.Config{
-		Listen: ":81", Database: "postgres://u:p@h/d", DataDir: "/d", VaultKeyFile: "/k", Mode: config.Live,
+		Listen: ":81", TrustedProxies: "10.0.0.0/8,fd00::1", Database: "postgres://u:p@h/d", DataDir: "/d", VaultKeyFile: "/k", Mode: config.Live,
 		SandboxListen: ":82", Zone: "UTC", Currency: "KWD", LogLevel: slog.LevelDebug, LogFormat: "json",
 		OTLPEndpoint: "http://o:4318", GroupMax: 7, QueueMax: 8, BodyMaxBytes: 4096,
 		RequestTimeout: 9 * time.Second, ShutdownTimeout: 10 * time.Second,
@@ -195,6 +195,10 @@ func TestValidate(t *testing.T) {
 	}{
 		"Listen":        {func(c *config.Config) { c.Listen = "8080" }, "listen:"},
 		"ListenPort":    {func(c *config.Config) { c.Listen = "127.0.0.1:70000" }, "listen:"},
+		"Proxies":       {func(c *config.Config) { c.TrustedProxies = "10.0.0.0/8, proxy.example" }, "trusted_proxies:"},
+		"ProxiesBits":   {func(c *config.Config) { c.TrustedProxies = "10.0.0.0/33" }, "trusted_proxies:"},
+		"ProxiesZone":   {func(c *config.Config) { c.TrustedProxies = "fe80::1%eth0" }, "trusted_proxies:"},
+		"ProxiesMapped": {func(c *config.Config) { c.TrustedProxies = "::ffff:10.0.0.0/104" }, "trusted_proxies:"},
 		"Database":      {func(c *config.Config) { c.Database = "mysql://u:s3cret@h/d" }, "database:"},
 		"DatabaseEmpty": {func(c *config.Config) { c.Database = "sqlite:" }, "database:"},
 		"DatabaseDSN":   {func(c *config.Config) { c.Database = "host=h password=s3cret" }, "database:"},
@@ -252,7 +256,7 @@ func TestShownWithoutSecrets(t *testing.T) {
 			t.Errorf("%s shows %s", way, text)
 		}
 	}
-	if lines := c.Lines(); len(lines) != 16 || lines[0] != "listen = 127.0.0.1:8080" {
+	if lines := c.Lines(); len(lines) != 17 || lines[0] != "listen = 127.0.0.1:8080" {
 		t.Errorf("Lines = %q", lines)
 	}
 }
@@ -262,5 +266,18 @@ func TestLocation(t *testing.T) {
 	zone, err := config.Default().Location()
 	if err != nil || zone.String() != "Asia/Shanghai" {
 		t.Errorf("Location = %v, %v", zone, err)
+	}
+}
+
+func TestProxies(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"": "[]", " , ": "[]", "10.1.2.3/8": "[10.0.0.0/8]", "127.0.0.1, ::1": "[127.0.0.1/32 ::1/128]", "fd00::/8": "[fd00::/8]",
+	} {
+		c := valid()
+		c.TrustedProxies = text
+		if got, err := c.Proxies(); err != nil || fmt.Sprint(got) != want {
+			t.Errorf("Proxies of %q = %v, %v, want %s", text, got, err, want)
+		}
 	}
 }

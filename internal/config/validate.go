@@ -16,8 +16,10 @@ import (
 // look at the machine: whether a port is free shows when it is opened.
 func (c Config) Validate() error {
 	_, zoneErr := c.Location()
+	_, proxiesErr := c.Proxies()
 	return errors.Join(
 		checkAddress("listen", c.Listen),
+		proxiesErr,
 		c.checkSandbox(),
 		checkDatabase(c.Database),
 		checkGiven("data_dir", c.DataDir),

@@ -52,18 +52,18 @@ type world struct {
 	columns map[string][]string
 }
 
-// each runs test against an instance of its own on every engine.
-func each(t *testing.T, test func(t *testing.T, w *world)) {
+// each runs test against an instance of its own on every engine; settings may be changed before it starts.
+func each(t *testing.T, test func(t *testing.T, w *world), change ...func(*config.Config)) {
 	t.Helper()
 	for _, engine := range []string{"sqlite", "postgres"} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			test(t, start(t, engine))
+			test(t, start(t, engine, change...))
 		})
 	}
 }
 
-func start(t *testing.T, engine string) *world {
+func start(t *testing.T, engine string, change ...func(*config.Config)) *world {
 	t.Helper()
 	dir := t.TempDir()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -71,6 +71,9 @@ func start(t *testing.T, engine string) *world {
 	cfg := config.Default()
 	cfg.DataDir, cfg.Database, cfg.VaultKeyFile = dir, sqldbtest.URL(t, engine), filepath.Join(dir, "vault.key")
 	cfg.Listen, cfg.SandboxListen = listener.Addr().String(), "127.0.0.1:0"
+	for _, set := range change {
+		set(&cfg)
+	}
 	must(t, cfg.Validate())
 	clk := &clock.Clock{}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
