@@ -269,51 +269,20 @@ type setCustomerStateRequest struct {
 	Body setCustomerStateBody
 }
 
-// setCustomerState changes the customer and then the accounts, so that who is frozen is frozen everywhere at
-// once. Closing goes the
-// other way round: an account with money refuses it, and then the customer stays as before.
+// setCustomerState refuses to close while money is on its way: a closed account could not take it back.
 func (s *Services) setCustomerState(ctx context.Context, req *setCustomerStateRequest) (*NoContent, error) {
 	if req.Body.State == party.StateClosed {
-		return &NoContent{}, s.closeCustomer(ctx, req.ID)
-	}
-	if err := s.Parties.SetCustomerState(ctx, req.ID, req.Body.State); err != nil {
-		return nil, err
-	}
-	state := ledger.Open
-	if req.Body.State == party.StateFrozen {
-		state = ledger.Frozen
-	}
-	return &NoContent{}, s.setAccountStates(ctx, req.ID, state)
-}
-
-// closeCustomer refuses while money is in the wallet or on its way: a closed account could not take it back.
-func (s *Services) closeCustomer(ctx context.Context, customer id.Customer) error {
-	if _, err := s.Parties.Customer(ctx, customer); err != nil {
-		return err
-	}
-	underWay, err := s.Attempts.UnderWay(ctx, customer)
-	if err != nil {
-		return err
-	}
-	if underWay {
-		return fault.New(fault.Conflict, "party.money_under_way",
-			"a top-up or withdrawal of this customer is not decided yet").
-			WithHint("freeze the wallet now and close it when the bank has decided")
-	}
-	if err := s.setAccountStates(ctx, customer, ledger.Closed); err != nil {
-		return err
-	}
-	return s.Parties.SetCustomerState(ctx, customer, party.StateClosed)
-}
-
-func (s *Services) setAccountStates(ctx context.Context, customer id.Customer, state ledger.AccountState) error {
-	for _, currency := range s.Currencies {
-		account := ledger.Account(ledger.UserBalance, currency, string(customer))
-		if err := s.Ledger.ChangeState(ctx, account, state); err != nil {
-			return err
+		underWay, err := s.Attempts.UnderWay(ctx, req.ID)
+		if err != nil {
+			return nil, err
+		}
+		if underWay {
+			return nil, fault.New(fault.Conflict, "party.money_under_way",
+				"a top-up or withdrawal of this customer is not decided yet").
+				WithHint("freeze the wallet now and close it when the bank has decided")
 		}
 	}
-	return nil
+	return &NoContent{}, s.Wallets.SetState(ctx, req.ID, req.Body.State)
 }
 
 type deadJobsRequest struct {

@@ -144,8 +144,12 @@ func (a *App) wire(ctx context.Context, version string) error {
 	a.Auth = auth.New(auth.Parts{
 		Committer: c, DB: a.DB, Clock: a.Clock, Vault: a.Vault, Parties: a.Parties, Mode: string(a.Config.Mode),
 	})
-	wallets := wallet.New(a.Clock, a.Vault, a.Auth)
 	a.Ledger = ledger.New(c, a.DB, zone)
+	currencies := []money.Currency{a.Config.Currency}
+	wallets := wallet.New(wallet.Parts{
+		Committer: c, Clock: a.Clock, Vault: a.Vault, Auth: a.Auth, Parties: a.Parties, Ledger: a.Ledger,
+		Currencies: currencies,
+	})
 	a.Attempts = attempt.New(attempt.Parts{
 		Committer: c, DB: a.DB, Clock: a.Clock, Log: a.log, Jobs: a.Jobs, Ledger: a.Ledger, Channels: a.channels,
 	})
@@ -155,7 +159,6 @@ func (a *App) wire(ctx context.Context, version string) error {
 		return err
 	}
 	a.closers = append(a.closers, release)
-	currencies := []money.Currency{a.Config.Currency}
 	a.Payments = payment.New(payment.Parts{
 		Committer:    c,
 		DB:           a.DB,

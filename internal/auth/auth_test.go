@@ -378,7 +378,10 @@ func TestStates(t *testing.T) {
 		customer := f.register(t)
 		in := f.signIn(t, auth.DeviceRequest{})
 		for _, state := range []party.State{party.StateFrozen, party.StateClosed} {
-			if err := f.parties.SetCustomerState(t.Context(), customer.ID, state); err != nil {
+			err := f.committer.Do(t.Context(), []commit.Key{f.parties.CustomerKey(customer.ID)}, func(tx *commit.Tx) error {
+				return f.parties.MoveCustomer(tx, customer.ID, state)
+			})
+			if err != nil {
 				t.Fatal(err)
 			}
 			f.clock.Advance(2 * time.Second)

@@ -80,27 +80,44 @@ func (p *Parties) RegisterCustomer(ctx context.Context, r Registration) (Custome
 	return customer, nil
 }
 
-// SetCustomerState freezes, thaws or closes a customer. Errors: party.customer_not_found,
-// party.bad_state, party.state_conflict.
-func (p *Parties) SetCustomerState(ctx context.Context, name id.Customer, to State) error {
-	key := p.CustomerTable.Key(string(name))
-	err := p.committer.Do(ctx, []commit.Key{key}, func(tx *commit.Tx) error {
-		customer, found, err := p.CustomerTable.Get(tx, key)
-		if err != nil {
-			return err
-		}
-		if !found {
-			return customerNotFound()
-		}
-		if err := move(customer.State, to); err != nil || customer.State == to {
-			return err
-		}
-		customer.State = to
-		p.CustomerTable.Put(tx, customer)
-		return nil
-	})
-	p.payees.Forget(name)
-	return fault.Wrap(err, "set state of "+string(name))
+// CustomerKey names the row that MoveCustomer and RequireActive read.
+func (p *Parties) CustomerKey(name id.Customer) commit.Key { return p.CustomerTable.Key(string(name)) }
+
+// MoveCustomer freezes, thaws or closes a customer as part of a decision that declared CustomerKey. The customer's
+// accounts change in the same decision: see wallet.SetState. Errors: party.customer_not_found, party.bad_state,
+// party.state_conflict.
+func (p *Parties) MoveCustomer(tx *commit.Tx, name id.Customer, to State) error {
+	customer, found, err := p.CustomerTable.Get(tx, p.CustomerKey(name))
+	if err != nil {
+		return err
+	}
+	if !found {
+		return customerNotFound()
+	}
+	if err := move(customer.State, to); err != nil || customer.State == to {
+		return err
+	}
+	customer.State = to
+	p.CustomerTable.Put(tx, customer)
+	tx.After(func() { p.payees.Forget(name) })
+	return nil
+}
+
+// RequireActive refuses, in a decision that declared CustomerKey, what only an active customer may do. Errors:
+// party.customer_not_found, party.customer_not_active.
+func (p *Parties) RequireActive(tx *commit.Tx, name id.Customer) error {
+	customer, found, err := p.CustomerTable.Get(tx, p.CustomerKey(name))
+	if err != nil {
+		return err
+	}
+	if !found {
+		return customerNotFound()
+	}
+	if customer.State != StateActive {
+		return fault.New(fault.Forbidden, "party.customer_not_active", "this wallet is frozen or closed").
+			WithHint("ask the operator's support")
+	}
+	return nil
 }
 
 // Customer returns one customer. Errors: party.customer_not_found.

@@ -1,6 +1,7 @@
 package party_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -17,15 +18,23 @@ import (
 
 type fixture struct {
 	*party.Parties
-	db    *sqldb.DB
-	clock *clock.Clock
+	committer *commit.Committer
+	db        *sqldb.DB
+	clock     *clock.Clock
+}
+
+// moveCustomer is a decision that changes a customer's state and nothing else.
+func (f *fixture) moveCustomer(ctx context.Context, name id.Customer, to party.State) error {
+	return f.committer.Do(ctx, []commit.Key{f.CustomerKey(name)}, func(tx *commit.Tx) error {
+		return f.MoveCustomer(tx, name, to)
+	})
 }
 
 func start(t *testing.T, db *sqldb.DB) *fixture {
 	t.Helper()
 	clk := &clock.Clock{}
 	c := commit.New(db, clk, commit.Options{})
-	f := &fixture{Parties: party.New(c, db, clk), db: db, clock: clk}
+	f := &fixture{Parties: party.New(c, db, clk), committer: c, db: db, clock: clk}
 	if err := c.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -126,15 +135,28 @@ func TestCustomerState(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, state := range []party.State{"frozen", "frozen", "active", "closed"} {
-			if err := f.SetCustomerState(t.Context(), made.ID, state); err != nil {
+			before, err := f.PayeeByID(t.Context(), made.ID) // and remembers it
+			if err != nil {
 				t.Fatal(err)
+			}
+			if err := f.moveCustomer(t.Context(), made.ID, state); err != nil {
+				t.Fatal(err)
+			}
+			if payee, err := f.PayeeByID(t.Context(), made.ID); err != nil || payee.State != state {
+				t.Errorf("as a payee %s, %v, want %s after %s", payee.State, err, state, before.State)
+			}
+			active := f.committer.Do(t.Context(), []commit.Key{f.CustomerKey(made.ID)}, func(tx *commit.Tx) error {
+				return f.RequireActive(tx, made.ID)
+			})
+			if want := map[bool]string{true: "", false: "party.customer_not_active"}[state == "active"]; fault.CodeOf(active) != want {
+				t.Errorf("who is %s may act: %v", state, active)
 			}
 			if found, err := f.Customer(t.Context(), made.ID); err != nil || found.State != state {
 				t.Errorf("state %s, %v, want %s", found.State, err, state)
 			}
 		}
 		set := func(name id.Customer, state party.State) func() error {
-			return func() error { return f.SetCustomerState(t.Context(), name, state) }
+			return func() error { return f.moveCustomer(t.Context(), name, state) }
 		}
 		f.refused(t, "party.state_conflict", set(made.ID, "active"))
 		f.refused(t, "party.bad_state", set(made.ID, "gone"))

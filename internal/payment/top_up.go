@@ -43,7 +43,8 @@ type TopUpOrder struct {
 }
 
 // TopUp writes the wish and the attempt, and answers pending; the bank's word comes later. Errors:
-// those of CheckAmount, bank_account.not_found, channel.amount_out_of_range, auth.pin_*, idempotency.key_reused.
+// those of CheckAmount, bank_account.not_found, channel.amount_out_of_range, party.customer_not_active, auth.pin_*,
+// idempotency.key_reused.
 func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Answer, error) {
 	if err := p.checkAmount(order.Amount); err != nil {
 		return idempotency.Answer{}, err
@@ -76,8 +77,12 @@ func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Ans
 	}
 	work := id.New[id.Job](now)
 	event := outbox.Event{Kind: "top_up.created", Subject: string(topUp.ID)}
-	keys := []commit.Key{p.Auth.PINKey(order.Customer)}
+	keys := []commit.Key{p.Auth.PINKey(order.Customer), p.Parties.CustomerKey(order.Customer)}
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
+		// A session may not know yet that the wallet was closed, and a closed one could not take the money.
+		if err := p.Parties.RequireActive(tx, order.Customer); err != nil {
+			return 0, nil, err
+		}
 		if err := p.Auth.RequirePIN(tx, order.Customer, mac); err != nil {
 			return 0, nil, err
 		}

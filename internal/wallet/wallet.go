@@ -1,5 +1,6 @@
-// Package wallet is what a payer shows: the payment code, 24 digits that a merchant scans. The payer's
-// phone computes it, also offline, from the secret of its device; code.go says how.
+// Package wallet is a customer's account as the customer has it: open or not, and what the payer shows, the
+// payment code, 24 digits that a merchant scans. The payer's phone computes it, also offline, from the
+// secret of its device; code.go says how. state.go freezes, thaws and closes.
 //
 // A code is used inside the decision that pays with it: UseCode checks it against the locked row of
 // its device and marks it there, so each code works once, on any number of nodes. Only a code that comes after
@@ -17,6 +18,8 @@ import (
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
+	"github.com/feiqian/feiqian/internal/ledger"
+	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/party"
 	"github.com/feiqian/feiqian/internal/vault"
 )
@@ -26,11 +29,9 @@ const (
 	ownersMax     = 100_000
 )
 
-// Wallets makes and checks payment codes.
+// Wallets makes and checks payment codes, and keeps a customer and the customer's accounts in one state.
 type Wallets struct {
-	clock *clock.Clock
-	vault *vault.Vault
-	auth  *auth.Auth
+	Parts
 
 	mu     sync.Mutex
 	owners *party.Bounded[string, owner] // by handle; whose a device is never changes
@@ -41,15 +42,26 @@ type owner struct {
 	customer id.Customer
 }
 
-// New returns the wallets. Their devices are rows of package auth.
-func New(clk *clock.Clock, v *vault.Vault, a *auth.Auth) *Wallets {
-	return &Wallets{clock: clk, vault: v, auth: a, owners: party.NewBounded[string, owner](ownersMax)}
+// Parts are what Wallets is made of. Devices are rows of package auth; Currencies are those of the customers' accounts.
+type Parts struct {
+	Committer  *commit.Committer
+	Clock      *clock.Clock
+	Vault      *vault.Vault
+	Auth       *auth.Auth
+	Parties    *party.Parties
+	Ledger     *ledger.Ledger
+	Currencies []money.Currency
+}
+
+// New returns Wallets on its parts.
+func New(parts Parts) *Wallets {
+	return &Wallets{Parts: parts, owners: party.NewBounded[string, owner](ownersMax)}
 }
 
 // Secret returns the secret of a device, with which its codes are made. It is given to the phone at
 // sign-in, over the session, and to nobody else.
 func (w *Wallets) Secret(device id.Device) [vault.KeySize]byte {
-	return w.vault.DeviceSecret(device, secretVersion)
+	return w.Vault.DeviceSecret(device, secretVersion)
 }
 
 // NextCode makes the next payment code for a phone that is online, and says until when it holds.
@@ -58,7 +70,7 @@ func (w *Wallets) Secret(device id.Device) [vault.KeySize]byte {
 // Errors: auth.device_not_found, wallet.device_revoked, wallet.code_wait (Limited, with RetryAfter: ten codes
 // were used within a step).
 func (w *Wallets) NextCode(ctx context.Context, name id.Device) (string, time.Time, error) {
-	device, err := w.auth.Device(ctx, name)
+	device, err := w.Auth.Device(ctx, name)
 	if err != nil {
 		return "", time.Time{}, err
 	}
@@ -66,7 +78,7 @@ func (w *Wallets) NextCode(ctx context.Context, name id.Device) (string, time.Ti
 		return "", time.Time{}, fault.New(fault.Forbidden, "wallet.device_revoked", "this device can't pay any more").
 			WithHint("sign in again")
 	}
-	now := w.clock.Now()
+	now := w.Clock.Now()
 	step, n := StepOf(now), 0
 	if device.CodeStep >= step { // also a step ahead, when the phone's clock was
 		step, n = device.CodeStep, int(device.CodeN)+1
@@ -94,7 +106,7 @@ func (w *Wallets) Resolve(ctx context.Context, handle string) (id.Device, id.Cus
 	if there {
 		return known.device, known.customer, nil
 	}
-	device, err := w.auth.DeviceByHandle(ctx, handle)
+	device, err := w.Auth.DeviceByHandle(ctx, handle)
 	if fault.CodeOf(err) == "auth.device_not_found" {
 		return "", "", codeInvalid()
 	}
@@ -109,13 +121,13 @@ func (w *Wallets) Resolve(ctx context.Context, handle string) (id.Device, id.Cus
 
 // CodeKey names the row that UseCode reads; the decision declares it.
 func (w *Wallets) CodeKey(handle string) commit.Key {
-	return w.auth.DeviceTable.KeyBy("handle", handle)
+	return w.Auth.DeviceTable.KeyBy("handle", handle)
 }
 
 // Check does the arithmetic of UseCode ahead of the decision, which runs alone and should be short: the
 // result is the code with the step at which it is right for that device. It decides nothing.
 func (w *Wallets) Check(code Code, device id.Device) Code {
-	now := StepOf(w.clock.Now())
+	now := StepOf(w.Clock.Now())
 	code.device, code.step = device, match(w.Secret(device), code, now-stepsAround, now+stepsAround)
 	return code
 }
@@ -127,7 +139,7 @@ func (w *Wallets) Check(code Code, device id.Device) Code {
 // Errors (all Invalid, nothing written): wallet.code_invalid (wrong, or of a revoked device),
 // wallet.code_expired (right, but more than a step away from now), wallet.code_used.
 func (w *Wallets) UseCode(tx *commit.Tx, code Code) (auth.Device, error) {
-	device, found, err := w.auth.DeviceTable.Get(tx, w.CodeKey(code.Handle))
+	device, found, err := w.Auth.DeviceTable.Get(tx, w.CodeKey(code.Handle))
 	if err != nil {
 		return auth.Device{}, err
 	}
@@ -151,7 +163,7 @@ func (w *Wallets) UseCode(tx *commit.Tx, code Code) (auth.Device, error) {
 		return auth.Device{}, refusal("wallet.code_used", "this payment code was used before")
 	}
 	device.CodeStep, device.CodeN = step, n
-	w.auth.DeviceTable.Put(tx, device)
+	w.Auth.DeviceTable.Put(tx, device)
 	return device, nil
 }
 

@@ -15,6 +15,8 @@ import (
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
+	"github.com/feiqian/feiqian/internal/ledger"
+	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/party"
 	"github.com/feiqian/feiqian/internal/sqldb"
 	"github.com/feiqian/feiqian/internal/sqldb/sqldbtest"
@@ -27,6 +29,7 @@ type fixture struct {
 	auth      *auth.Auth
 	parties   *party.Parties
 	committer *commit.Committer
+	ledger    *ledger.Ledger
 	db        *sqldb.DB
 	clock     *clock.Clock
 	device    auth.Device
@@ -45,7 +48,11 @@ func nodes(tb testing.TB, db *sqldb.DB, n int) []*fixture {
 		c := commit.New(db, clk, commit.Options{})
 		p := party.New(c, db, clk)
 		a := auth.New(auth.Parts{Committer: c, DB: db, Clock: clk, Vault: v, Parties: p})
-		all[i] = &fixture{Wallets: wallet.New(clk, v, a), auth: a, parties: p, committer: c, db: db, clock: clk}
+		l := ledger.New(c, db, time.UTC)
+		w := wallet.New(wallet.Parts{
+			Committer: c, Clock: clk, Vault: v, Auth: a, Parties: p, Ledger: l, Currencies: []money.Currency{"CNY", "USD"},
+		})
+		all[i] = &fixture{Wallets: w, auth: a, parties: p, committer: c, ledger: l, db: db, clock: clk}
 		if err := c.Start(tb.Context()); err != nil {
 			tb.Fatal(err)
 		}

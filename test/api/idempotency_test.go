@@ -217,7 +217,7 @@ func TestReplayAfterChange(t *testing.T) {
 		for _, call := range []apitest.Request{code, transfer, order} {
 			w.ok(t, 201, call, nil)
 		}
-		must(t, w.Parties.SetCustomerState(t.Context(), payee.id, party.StateFrozen))
+		w.setState(t, payee, "frozen")
 		must(t, w.Parties.SetMerchantState(t.Context(), s.id, party.StateFrozen))
 		w.Clock.Advance(hour) // the code is long out of date, and nobody remembers who was active
 		w.expired(t)

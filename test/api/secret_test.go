@@ -314,6 +314,14 @@ func TestFrozen(t *testing.T) {
 		w.Clock.Advance(3 * time.Second)
 		w.ok(t, 201, p.transfer(w, other, 9_900), nil)
 		w.ok(t, 204, refusal, nil)
+		// The session may not know yet; a top-up that the closed account could not take is not begun.
+		topUp := w.call(t, p.bankMoney(w, "/wallet/v1/top_ups", 100))
+		if code := codeOf(t, topUp); code != "party.customer_not_active" && code != "auth.session_invalid" {
+			t.Errorf("a top-up of a closed wallet: %d %s", topUp.Status, topUp.Body)
+		}
+		if n := w.count(t, "SELECT count(*) FROM top_ups WHERE customer_id = $1 AND state = 'pending'", string(p.id)); n != 0 {
+			t.Errorf("%d top-ups of a closed wallet are under way", n)
+		}
 		w.Clock.Advance(3 * time.Second)
 		w.refused(t, 401, "auth.session_invalid", get("/wallet/v1/me", p.token))
 		for state, code := range map[string]string{"active": "party.state_conflict", "frozen": "party.state_conflict"} {
