@@ -67,6 +67,8 @@ func (s *Services) opsEndpoints() []Endpoint {
 			"List merchants"), s.listMerchants),
 		Handle(created(opsRoute(auth.WriteMerchants, post, "/merchants", "Merchants", "create_merchant",
 			"Create a merchant")), s.createMerchant),
+		Handle(opsRoute(auth.WriteMerchants, put, "/merchants/{id}/state", "Merchants", "set_merchant_state",
+			"Freeze or thaw a merchant, for a reason"), s.setMerchantState),
 		Handle(opsRoute(auth.ReadMerchants, get, "/merchants/{id}/keys", "Merchants", "list_keys",
 			"List a merchant's secret keys, masked"), s.listKeys),
 		Handle(created(opsRoute(auth.WriteMerchants, post, "/merchants/{id}/keys", "Merchants", "create_key",
@@ -211,6 +213,20 @@ type createMerchantRequest struct {
 func (s *Services) createMerchant(ctx context.Context, req *createMerchantRequest) (*party.Merchant, error) {
 	merchant, err := s.Parties.CreateMerchant(ctx, party.NewMerchant(req.Body))
 	return &merchant, err
+}
+
+type setMerchantStateBody struct {
+	State  party.State `json:"state" enum:"active,frozen" doc:"A frozen merchant takes no payments; refunds go on."`
+	Reason string      `json:"reason" minLength:"1" maxLength:"200" doc:"Why, for staff; the merchant does not see it."`
+}
+
+type setMerchantStateRequest struct {
+	ID   id.Merchant `path:"id"`
+	Body setMerchantStateBody
+}
+
+func (s *Services) setMerchantState(ctx context.Context, req *setMerchantStateRequest) (*NoContent, error) {
+	return &NoContent{}, s.Parties.SetMerchantState(ctx, req.ID, req.Body.State, req.Body.Reason)
 }
 
 type merchantRequest struct {

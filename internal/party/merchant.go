@@ -71,11 +71,16 @@ func (p *Parties) CreateMerchant(ctx context.Context, n NewMerchant) (Merchant, 
 	return merchant, nil
 }
 
-// SetMerchantState freezes, thaws or closes a merchant; other nodes see it within two seconds. Errors:
-// party.merchant_not_found, party.bad_state, party.state_conflict.
-func (p *Parties) SetMerchantState(ctx context.Context, name id.Merchant, to State) error {
+// SetMerchantState freezes, thaws or closes a merchant for a reason; other nodes see it within two seconds. A frozen
+// merchant takes no payments, also none that it created before; refunds go on. Errors: party.merchant_not_found,
+// party.bad_state, party.bad_reason, party.state_conflict.
+func (p *Parties) SetMerchantState(ctx context.Context, name id.Merchant, to State, reason string) error {
+	reason, err := ParseReason(reason)
+	if err != nil {
+		return err
+	}
 	key := p.merchantTable.Key(string(name))
-	err := p.committer.Do(ctx, []commit.Key{key}, func(tx *commit.Tx) error {
+	err = p.committer.Do(ctx, []commit.Key{key}, func(tx *commit.Tx) error {
 		merchant, found, err := p.merchantTable.Get(tx, key)
 		if err != nil {
 			return err
@@ -83,14 +88,15 @@ func (p *Parties) SetMerchantState(ctx context.Context, name id.Merchant, to Sta
 		if !found {
 			return merchantNotFound()
 		}
-		if err := move(merchant.State, to); err != nil || merchant.State == to {
+		// The state that it has already, for the reason that is known already: nothing is written.
+		if err := move(merchant.State, to); err != nil || (merchant.State == to && merchant.StateReason == reason) {
 			return err
 		}
-		merchant.State = to
+		merchant.State, merchant.StateReason = to, reason
 		p.merchantTable.Put(tx, merchant)
+		tx.After(func() { p.merchants.Forget(name) })
 		return nil
 	})
-	p.merchants.Forget(name)
 	return fault.Wrap(err, "set state of "+string(name))
 }
 

@@ -34,9 +34,11 @@ type Merchant struct {
 	FeeFixedMinor int64       `json:"fee_fixed_minor"`
 	// AdvanceMinor is how much the operator lends the merchant for refunds that its balance does not
 	// cover.
-	AdvanceMinor int64     `json:"advance_minor"`
-	State        State     `json:"state"`
-	CreatedAt    time.Time `json:"created_at"`
+	AdvanceMinor int64 `json:"advance_minor"`
+	State        State `json:"state"`
+	// StateReason is why staff brought the merchant into its state. It is for staff only.
+	StateReason string    `json:"state_reason,omitempty"`
+	CreatedAt   time.Time `json:"created_at"`
 }
 
 // Staff is a person of the operator. Email is in lower case.
@@ -114,6 +116,7 @@ func New(c *commit.Committer, db *sqldb.DB, clk *clock.Clock) *Parties {
 			commit.Int("fee_fixed_minor", func(r *Merchant) *int64 { return &r.FeeFixedMinor }).Mutable(),
 			commit.Int("advance_minor", func(r *Merchant) *int64 { return &r.AdvanceMinor }).Mutable(),
 			commit.Text("state", func(r *Merchant) *string { return (*string)(&r.State) }).Mutable(),
+			commit.Text("state_reason", func(r *Merchant) *string { return &r.StateReason }).Mutable(),
 			commit.Instant("created_at", func(r *Merchant) *time.Time { return &r.CreatedAt }),
 		),
 		StaffTable: commit.AddTable(c, "staff",

@@ -3,6 +3,7 @@ package party_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -240,7 +241,7 @@ func TestMerchantStale(t *testing.T) {
 		if state(here) != "active" || state(there) != "active" {
 			t.Error("not active")
 		}
-		if err := here.SetMerchantState(t.Context(), made.ID, "frozen"); err != nil {
+		if err := here.SetMerchantState(t.Context(), made.ID, "frozen", "complaints"); err != nil {
 			t.Fatal(err)
 		}
 		if got := state(here); got != "frozen" {
@@ -278,6 +279,46 @@ func TestStaff(t *testing.T) {
 		}
 		if found, err := f.Staff(t.Context(), made.ID); err != nil || found.State != "closed" {
 			t.Errorf("%#v, %v", found, err)
+		}
+	})
+}
+
+func TestMerchantState(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		f := start(t, db)
+		made, err := f.CreateMerchant(t.Context(), party.NewMerchant{Name: "Shop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range []struct {
+			state  party.State
+			reason string
+			writes int64
+		}{
+			{"frozen", " complaints ", 1}, {"frozen", "complaints", 0}, {"frozen", "more complaints", 1}, {"active", "all settled", 1},
+			{"active", "all settled", 0}, {"closed", "gone", 1},
+		} {
+			before := f.written(t)
+			if err := f.SetMerchantState(t.Context(), made.ID, test.state, test.reason); err != nil {
+				t.Fatal(err)
+			}
+			found, err := f.Merchant(t.Context(), made.ID)
+			if err != nil || found.State != test.state || found.StateReason != strings.TrimSpace(test.reason) {
+				t.Errorf("%+v, %v, want %+v", found, err, test)
+			}
+			if commits := f.written(t)[3] - before[3]; commits != test.writes {
+				t.Errorf("%s %q wrote %d times, want %d", test.state, test.reason, commits, test.writes)
+			}
+		}
+		set := func(name id.Merchant, state party.State, reason string) func() error {
+			return func() error { return f.SetMerchantState(t.Context(), name, state, reason) }
+		}
+		f.refused(t, "party.state_conflict", set(made.ID, "active", "back"))
+		f.refused(t, "party.bad_state", set(made.ID, "gone", "x"))
+		f.refused(t, "party.merchant_not_found", set("mer_none", "frozen", "x"))
+		for _, reason := range []string{"", " ", strings.Repeat("x", 201), "a\nb", "\xff"} {
+			f.refused(t, "party.bad_reason", set(made.ID, "frozen", reason))
 		}
 	})
 }

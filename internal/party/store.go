@@ -16,7 +16,8 @@ const (
 	customerByID    = customerColumns + " WHERE id = $1"
 	customerByPhone = customerColumns + " WHERE phone = $1"
 
-	merchantColumns = "SELECT id, name, fee_bps, fee_fixed_minor, advance_minor, state, created_at FROM merchants"
+	merchantColumns = "SELECT id, name, fee_bps, fee_fixed_minor, advance_minor, state, state_reason, created_at" +
+		" FROM merchants"
 	merchantByID    = merchantColumns + " WHERE id = $1"
 	merchantsBefore = merchantColumns + " WHERE id < $1 ORDER BY id DESC LIMIT $2"
 
@@ -44,7 +45,7 @@ func (p *Parties) customerBy(ctx context.Context, text, value string) (Customer,
 func scanMerchant(scan func(dest ...any) error) (Merchant, error) {
 	var m Merchant
 	var createdAt int64
-	err := scan(&m.ID, &m.Name, &m.FeeBps, &m.FeeFixedMinor, &m.AdvanceMinor, &m.State, &createdAt)
+	err := scan(&m.ID, &m.Name, &m.FeeBps, &m.FeeFixedMinor, &m.AdvanceMinor, &m.State, &m.StateReason, &createdAt)
 	m.CreatedAt = clock.FromMicros(createdAt)
 	return m, err
 }

@@ -16,6 +16,7 @@ const (
 	homeCode     = 86
 	phoneTextMax = 32  // characters as typed
 	nameMax      = 64  // characters
+	reasonMax    = 200 // characters
 	emailMax     = 254 // bytes, RFC 5321 §4.5.3.1
 	starsMax     = 3
 )
@@ -73,13 +74,28 @@ func MaskName(name string) string {
 // ParseName reads a name: 1 to 64 printable characters, blanks at the ends cut. Errors: party.bad_name.
 func ParseName(s string) (string, error) {
 	name := strings.TrimSpace(s)
-	printable := func(r rune) bool { return unicode.IsPrint(r) && r != utf8.RuneError }
-	if name == "" || !utf8.ValidString(name) || utf8.RuneCountInString(name) > nameMax ||
-		strings.ContainsFunc(name, func(r rune) bool { return !printable(r) }) {
+	if !printable(name, nameMax) {
 		return "", fault.Newf(fault.Invalid, "party.bad_name", "a name has 1 to %d printable characters", nameMax).
 			WithParam("name")
 	}
 	return name, nil
+}
+
+// ParseReason reads why somebody did something: 1 to 200 printable characters, blanks at the ends cut. Errors:
+// party.bad_reason.
+func ParseReason(s string) (string, error) {
+	reason := strings.TrimSpace(s)
+	if !printable(reason, reasonMax) {
+		return "", fault.Newf(fault.Invalid, "party.bad_reason", "a reason has 1 to %d printable characters", reasonMax).
+			WithParam("reason")
+	}
+	return reason, nil
+}
+
+// printable reports whether s has 1 to limit characters, all of them printable.
+func printable(s string, limit int) bool {
+	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= limit &&
+		!strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError })
 }
 
 // ParseEmail reads a bare address and returns it in lower case. Errors: party.bad_email.

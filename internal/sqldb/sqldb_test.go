@@ -32,6 +32,9 @@ func count(t *testing.T, db *sqldb.DB, text string) int {
 	return n
 }
 
+// twiceNoted counts the migrations that were done more than once.
+const twiceNoted = "SELECT count(*) - count(DISTINCT version_id) FROM goose_db_version"
+
 // TestMigrateAgain: what is new is done once; a second time, also by another process, changes nothing.
 func TestMigrateAgain(t *testing.T) {
 	t.Parallel()
@@ -63,8 +66,8 @@ func TestMigrateAgain(t *testing.T) {
 			if err != nil || again != applied || count(t, other, "SELECT count(*) FROM leases") != 1 {
 				t.Errorf("version %d, before %d, %v", again, applied, err)
 			}
-			if n := count(t, other, "SELECT count(*) FROM goose_db_version WHERE version_id > 0"); int64(n) != newest {
-				t.Errorf("%d migrations are noted, want %d", n, newest)
+			if n := count(t, other, twiceNoted); n != 0 {
+				t.Errorf("%d migrations were done twice", n)
 			}
 		})
 	}

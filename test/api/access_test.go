@@ -82,6 +82,7 @@ var access = map[string]string{
 	"GET /ops/v1/attempts/{id}":                everyRole,
 	"GET /ops/v1/merchants":                    everyRole,
 	"POST /ops/v1/merchants":                   admins,
+	"PUT /ops/v1/merchants/{id}/state":         admins,
 	"GET /ops/v1/merchants/{id}/keys":          everyRole,
 	"POST /ops/v1/merchants/{id}/keys":         admins,
 	"DELETE /ops/v1/merchants/{id}/keys/{key}": admins,

@@ -218,7 +218,7 @@ func TestReplayAfterChange(t *testing.T) {
 			w.ok(t, 201, call, nil)
 		}
 		w.setState(t, payee, "frozen")
-		must(t, w.Parties.SetMerchantState(t.Context(), s.id, party.StateFrozen))
+		must(t, w.Parties.SetMerchantState(t.Context(), s.id, party.StateFrozen, "test"))
 		w.Clock.Advance(hour) // the code is long out of date, and nobody remembers who was active
 		w.expired(t)
 		for _, call := range []apitest.Request{code, transfer, order} {
