@@ -115,14 +115,23 @@ func New(p Parts) *Attempts {
 // Register says what attempts of a kind mean. Call it before the jobs run.
 func (a *Attempts) Register(kind channel.Kind, handler Handler) { a.handlers[kind] = handler }
 
-// Channel returns the channel of that name. Errors: channel.not_supported.
+// Channel returns the channel of that name. Errors: channel.not_supported, and channel.not_configured where there
+// is none at all.
 func (a *Attempts) Channel(name string) (channel.Channel, error) {
+	if len(a.channels) == 0 {
+		return nil, notConfigured()
+	}
 	c, ok := a.channels[name]
 	if !ok {
 		return nil, fault.New(fault.Invalid, channel.CodeNotSupported, "this channel is not available here").
 			WithParam("channel")
 	}
 	return c, nil
+}
+
+func notConfigured() error {
+	return fault.New(fault.Conflict, channel.CodeNotConfigured, "no channel to a bank is set up here: money can't come in or go out").
+		WithHint("ask the operator; payments and transfers between wallets go on")
 }
 
 // Start writes an attempt and the job that sends it, inside a decision. Ids are made before it.

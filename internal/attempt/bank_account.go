@@ -54,7 +54,7 @@ func NewBankAccounts(attempts *Attempts, keys *idempotency.Keys) *BankAccounts {
 }
 
 // Bind asks the bank for a token of the account and links it to the customer; the same account
-// linked again gives the link that is there. Errors: those of channel.Bind.
+// linked again gives the link that is there. Errors: those of Attempts.Channel and of channel.Bind.
 func (b *BankAccounts) Bind(
 	ctx context.Context,
 	customer id.Customer,
@@ -121,12 +121,16 @@ func (b *BankAccounts) List(ctx context.Context, customer id.Customer) ([]BankAc
 	return out, fault.Wrap(rows.Err(), "list bank accounts")
 }
 
-// Of returns a customer's linked account. Errors: bank_account.not_found, also for another customer's.
+// Of returns a customer's linked account. Errors: bank_account.not_found, also for another customer's;
+// channel.not_configured where no account can be linked.
 func (b *BankAccounts) Of(ctx context.Context, customer id.Customer, name id.BankAccount) (BankAccount, error) {
 	account, err := scanBankAccount(b.attempts.db.Read.QueryRowContext(ctx,
 		"SELECT "+bankAccountColumns+" FROM bank_accounts WHERE id = $1", string(name)).Scan)
 	if errors.Is(err, sql.ErrNoRows) ||
 		(err == nil && (account.Customer != customer || account.State != bankAccountActive)) {
+		if len(b.attempts.channels) == 0 {
+			return BankAccount{}, notConfigured()
+		}
 		return BankAccount{}, fault.New(fault.NotFound, "bank_account.not_found", "there is no such linked bank account").
 			WithParam("bank_account_id")
 	}

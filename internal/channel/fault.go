@@ -16,6 +16,8 @@ const (
 	CodeReferenceReused = "channel.reference_reused"
 	// CodeNotSupported means that the channel cannot do this, or not in this currency.
 	CodeNotSupported = "channel.not_supported"
+	// CodeNotConfigured means that this instance has no channel at all: no money can come in or go out.
+	CodeNotConfigured = "channel.not_configured"
 	// CodeAmountOutOfRange means that the amount is below or above the channel's limits.
 	CodeAmountOutOfRange = "channel.amount_out_of_range"
 	// CodeInvalidOrder means that the order lacks a reference, an account or an amount.

@@ -43,7 +43,8 @@ type TopUpOrder struct {
 }
 
 // TopUp writes the wish and the attempt, and answers pending; the bank's word comes later. Errors:
-// those of CheckAmount, bank_account.not_found, channel.amount_out_of_range, party.customer_not_active, auth.pin_*,
+// those of CheckAmount, bank_account.not_found, channel.amount_out_of_range, channel.not_configured,
+// party.customer_not_active, auth.pin_*,
 // idempotency.key_reused.
 func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Answer, error) {
 	if err := p.checkAmount(order.Amount); err != nil {
@@ -72,13 +73,15 @@ func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Ans
 		Amount:    order.Amount,
 		Stripe:    p.Stripe,
 	}
-	if err := p.Attempts.Check(account.Channel, channel.KindPayIn, try); err != nil {
-		return idempotency.Answer{}, err
-	}
+	refusal := p.Attempts.Check(account.Channel, channel.KindPayIn, try)
 	work := id.New[id.Job](now)
 	event := outbox.Event{Kind: "top_up.created", Subject: string(topUp.ID)}
 	keys := []commit.Key{p.Auth.PINKey(order.Customer), p.Parties.CustomerKey(order.Customer)}
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
+		// Within the decision: what was answered is answered as it was, whatever has become of the channel.
+		if refusal != nil {
+			return 0, nil, refusal
+		}
 		// A session may not know yet that the wallet was closed, and a closed one could not take the money.
 		if err := p.Parties.RequireActive(tx, order.Customer); err != nil {
 			return 0, nil, err

@@ -103,7 +103,7 @@ type Order struct {
 }
 
 // Withdraw sets the money aside, writes the attempt, and answers pending. Errors: those of
-// CheckAmount, bank_account.not_found, channel.amount_out_of_range, auth.pin_*,
+// CheckAmount, bank_account.not_found, channel.amount_out_of_range, channel.not_configured, auth.pin_*,
 // payment.insufficient_funds, ledger.account_*, idempotency.key_reused.
 func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer, error) {
 	if err := p.CheckAmount(order.Amount); err != nil {
@@ -132,14 +132,16 @@ func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer
 		Amount:    order.Amount,
 		Stripe:    p.Stripe,
 	}
-	if err := p.Attempts.Check(account.Channel, channel.KindPayOut, try); err != nil {
-		return idempotency.Answer{}, err
-	}
+	refusal := p.Attempts.Check(account.Channel, channel.KindPayOut, try)
 	entry := ledger.NewEntry(now, string(payout.ID), p.flows.Withdrawal(string(order.Customer), order.Amount)...)
 	work := id.New[id.Job](now)
 	event := outbox.Event{Kind: "payout.created", Subject: string(payout.ID)}
 	keys := append(p.Ledger.KeysOf(entry.Lines), p.Auth.PINKey(order.Customer))
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
+		// Within the decision: what was answered is answered as it was, whatever has become of the channel.
+		if refusal != nil {
+			return 0, nil, refusal
+		}
 		if err := p.Auth.RequirePIN(tx, order.Customer, mac); err != nil {
 			return 0, nil, err
 		}
