@@ -409,6 +409,13 @@ func TestStaff(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
 		f := start(t, db)
+		for _, weak := range []string{"", "correct", "correct hor", strings.Repeat("abcd", 4), strings.Repeat("x", 129)} {
+			f.refused(t, "auth.weak_password", func() error {
+				_, err := f.CreateStaff(t.Context(),
+					auth.NewStaff{Email: "ann@example.com", Name: "Ann", Role: party.RoleFinance, Password: weak})
+				return err
+			})
+		}
 		staff, err := f.CreateStaff(t.Context(),
 			auth.NewStaff{Email: "ann@example.com", Name: "Ann", Role: party.RoleFinance, Password: password})
 		if err != nil {
@@ -430,6 +437,12 @@ func TestStaff(t *testing.T) {
 		f.counted(t, "auth.bad_credentials", signIn("ann@example.com", "wrong horse"))
 		f.refused(t, "auth.bad_credentials", signIn("bob@example.com", password))
 		f.refused(t, "party.bad_email", signIn("ann", password))
+		f.refused(t, "auth.weak_password", func() error {
+			return f.ChangePassword(t.Context(), auth.PasswordChange{Session: in.Session, Old: password, New: "battery"})
+		})
+		f.refused(t, "auth.weak_password", func() error { // good enough for a customer
+			return f.ChangePassword(t.Context(), auth.PasswordChange{Session: in.Session, Old: password, New: "battery sta"})
+		})
 		if err := f.parties.SetStaffState(t.Context(), staff.ID, party.StateFrozen); err != nil {
 			t.Fatal(err)
 		}

@@ -26,6 +26,9 @@ const (
 	passwordMin = 8   // characters, NIST SP 800-63B §5.1.1.2
 	passwordMax = 128 // characters
 
+	staffPasswordMin = 12 // characters: staff open more than one wallet
+	staffDifferent   = 5  // characters that differ from each other
+
 	// decoy is compared where there is no password to compare with; no password has this hash.
 	decoy = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 )
@@ -59,6 +62,23 @@ func checkPassword(password string) error {
 			"a password has %d to %d characters", passwordMin, passwordMax).WithParam("password")
 	case strings.Count(password, password[:1]) == len(password):
 		return weak("a password is not one character again and again")
+	}
+	return nil
+}
+
+// checkStaffPassword is checkPassword with what staff need beyond it.
+func checkStaffPassword(password string) error {
+	if err := checkPassword(password); err != nil {
+		return err
+	}
+	different := map[rune]bool{}
+	for _, r := range password {
+		different[r] = true
+	}
+	if utf8.RuneCountInString(password) < staffPasswordMin || len(different) < staffDifferent {
+		return fault.Newf(fault.Invalid, "auth.weak_password",
+			"a password of the staff has at least %d characters, %d of them different", staffPasswordMin, staffDifferent).
+			WithParam("password").WithHint("take four words that do not belong together, or let a password manager draw one")
 	}
 	return nil
 }
@@ -227,7 +247,11 @@ type PasswordChange struct {
 // VerifyPassword, auth.weak_password.
 func (a *Auth) ChangePassword(ctx context.Context, change PasswordChange) error {
 	s := change.Session.subject()
-	if err := checkPassword(change.New); err != nil {
+	check := checkPassword
+	if s.kind == KindStaff {
+		check = checkStaffPassword
+	}
+	if err := check(change.New); err != nil {
 		return err
 	}
 	if err := a.verify(ctx, s, change.Old); err != nil {

@@ -55,6 +55,9 @@ type NewStaff struct {
 // CreateStaff stores a new person of the staff. Errors: auth.weak_password, auth.busy and those of
 // party.CreateStaff.
 func (a *Auth) CreateStaff(ctx context.Context, n NewStaff) (party.Staff, error) {
+	if err := checkStaffPassword(n.Password); err != nil {
+		return party.Staff{}, err
+	}
 	hash, err := a.HashPassword(ctx, n.Password)
 	if err != nil {
 		return party.Staff{}, err

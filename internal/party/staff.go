@@ -17,26 +17,41 @@ type NewStaff struct {
 	PasswordHash string
 }
 
-// CreateStaff stores a new person of the staff. Errors: party.bad_email, party.bad_name,
-// party.bad_role, party.email_taken.
-func (p *Parties) CreateStaff(ctx context.Context, n NewStaff) (Staff, error) {
-	email, err := ParseEmail(n.Email)
-	if err != nil {
-		return Staff{}, err
+// checked returns n with its address and name in the form that is stored. Errors: party.bad_email, party.bad_name,
+// party.bad_role.
+func (n NewStaff) checked() (NewStaff, error) {
+	var err error
+	if n.Email, err = ParseEmail(n.Email); err != nil {
+		return n, err
 	}
-	name, err := ParseName(n.Name)
-	if err != nil {
-		return Staff{}, err
+	if n.Name, err = ParseName(n.Name); err != nil {
+		return n, err
 	}
 	if !slices.Contains(Roles(), n.Role) {
-		return Staff{}, fault.New(fault.Invalid, "party.bad_role", "a role is admin, finance, support or auditor").
+		return n, fault.New(fault.Invalid, "party.bad_role", "a role is admin, finance, support or auditor").
 			WithParam("role")
 	}
+	return n, nil
+}
+
+// Check says whether CreateStaff would take n, as far as n alone shows. Errors: party.bad_email, party.bad_name,
+// party.bad_role.
+func (n NewStaff) Check() error {
+	_, err := n.checked()
+	return err
+}
+
+// CreateStaff stores a new person of the staff. Errors: those of NewStaff.Check, party.email_taken.
+func (p *Parties) CreateStaff(ctx context.Context, n NewStaff) (Staff, error) {
+	n, err := n.checked()
+	if err != nil {
+		return Staff{}, err
+	}
 	staff := Staff{
-		ID: id.New[id.Staff](p.clock.Now()), Email: email, Name: name, Role: n.Role, State: StateActive,
+		ID: id.New[id.Staff](p.clock.Now()), Email: n.Email, Name: n.Name, Role: n.Role, State: StateActive,
 		Credential: Credential{PasswordHash: n.PasswordHash},
 	}
-	key := p.StaffTable.KeyBy("email", email)
+	key := p.StaffTable.KeyBy("email", n.Email)
 	err = p.committer.Do(ctx, []commit.Key{key}, func(tx *commit.Tx) error {
 		_, taken, err := p.StaffTable.Get(tx, key)
 		if err != nil {
@@ -90,6 +105,13 @@ func (p *Parties) StaffByEmail(ctx context.Context, email string) (Staff, error)
 		return Staff{}, err
 	}
 	return p.staffBy(ctx, staffByEmail, address)
+}
+
+// HasStaff reports whether anybody of the staff may sign in.
+func (p *Parties) HasStaff(ctx context.Context) (bool, error) {
+	var has bool
+	err := p.db.Read.QueryRowContext(ctx, staffActive, string(StateActive)).Scan(&has)
+	return has, fault.Wrap(p.db.Fault(err), "look for staff")
 }
 
 func staffNotFound() error {

@@ -24,6 +24,7 @@ const (
 	staffColumns = "SELECT id, email, name, role, password_hash, failures, locked_until, state, created_at FROM staff"
 	staffByID    = staffColumns + " WHERE id = $1"
 	staffByEmail = staffColumns + " WHERE email = $1"
+	staffActive  = "SELECT EXISTS (SELECT 1 FROM staff WHERE state = $1)"
 )
 
 // customerBy reads one customer with one of the texts above.
