@@ -95,10 +95,30 @@ func serve(ctx context.Context, cfg config.Config, out io.Writer) error {
 			return err
 		}
 		printWorld(out, cfg, world, instance.Log.Key())
+	} else if err := printLive(ctx, out, listener.Addr().String(), instance); err != nil {
+		return err
 	}
 	err = instance.Run(ctx, listener)
 	fmt.Fprintln(os.Stderr, "feiqian: stopped")
 	return err
+}
+
+// printLive prints where a live instance serves and what it lacks; the log says the latter too.
+func printLive(ctx context.Context, out io.Writer, address string, instance *app.App) error {
+	missing, err := instance.Missing(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\n  Feiqian 飞钱 %s — live\n\n", version)
+	fmt.Fprintf(out, "  API        http://%s      docs http://%s/docs\n", address, address)
+	fmt.Fprintf(out, "  Database   %s\n", masked(instance.Config))
+	fmt.Fprintf(out, "  Receipts are signed by  %s\n\n", instance.Log.Key())
+	for _, what := range missing {
+		fmt.Fprintf(out, "  Missing:   %s\n", what)
+		slog.WarnContext(ctx, "this instance lacks something", slog.String("missing", what))
+	}
+	fmt.Fprintln(out)
+	return nil
 }
 
 // printWorld prints the one screen that a newcomer needs.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"github.com/feiqian/feiqian/internal/config"
 	"github.com/feiqian/feiqian/internal/ledger"
 	"github.com/feiqian/feiqian/internal/sqldb"
 )
@@ -34,12 +36,7 @@ func verifyCommand() *cobra.Command {
 					keys = []string{own}
 				}
 			}
-			if file, isFile := strings.CutPrefix(cfg.Database, "sqlite:"); isFile {
-				if _, err := os.Stat(file); err != nil {
-					return fmt.Errorf("there is no database to verify: %w; name it with --database", err)
-				}
-			}
-			db, err := sqldb.Connect(command.Context(), cfg.Database)
+			db, err := connectExisting(command.Context(), cfg)
 			if err != nil {
 				return err
 			}
@@ -64,6 +61,16 @@ func verifyCommand() *cobra.Command {
 	command.Flags().StringSliceVar(&keys, "key", nil,
 		"verifier keys of the log (default: this instance's, where its vault key file is at hand)")
 	return command
+}
+
+// connectExisting connects to the database of the settings; to open a SQLite file that is not there would make it.
+func connectExisting(ctx context.Context, cfg config.Config) (*sqldb.DB, error) {
+	if file, isFile := strings.CutPrefix(cfg.Database, "sqlite:"); isFile {
+		if _, err := os.Stat(file); err != nil {
+			return nil, fmt.Errorf("there is no database: %w; name it with --database, or make it with feiqian migrate", err)
+		}
+	}
+	return sqldb.Connect(ctx, cfg.Database)
 }
 
 var errBooks = errors.New("the books do not hold")

@@ -26,6 +26,7 @@ import (
 	"github.com/feiqian/feiqian/internal/api/apitest"
 	"github.com/feiqian/feiqian/internal/app"
 	"github.com/feiqian/feiqian/internal/auth"
+	"github.com/feiqian/feiqian/internal/channel"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/config"
 	"github.com/feiqian/feiqian/internal/id"
@@ -41,7 +42,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// world is one running instance with its bank.
+// world is one running instance with its bank; a live one has none.
 type world struct {
 	*app.App
 	engine  string
@@ -77,11 +78,18 @@ func start(t *testing.T, engine string, change ...func(*config.Config)) *world {
 	must(t, cfg.Validate())
 	clk := &clock.Clock{}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	sandbox, err := app.OpenWorld(cfg)
-	must(t, err)
-	server, route, err := app.StartBank(ctx, cfg, sandbox, clk)
-	must(t, err)
-	instance, err := app.New(ctx, cfg, clk, "test", route)
+	var (
+		server   *bank.Server
+		channels []channel.Channel
+	)
+	if cfg.Mode == config.Sandbox {
+		sandbox, err := app.OpenWorld(cfg)
+		must(t, err)
+		started, route, err := app.StartBank(ctx, cfg, sandbox, clk)
+		must(t, err)
+		server, channels = started, append(channels, route)
+	}
+	instance, err := app.New(ctx, cfg, clk, "test", channels...)
 	must(t, err)
 	done := make(chan struct{})
 	go func() {
@@ -96,6 +104,9 @@ func start(t *testing.T, engine string, change ...func(*config.Config)) *world {
 		cancel()
 		<-done
 		instance.Close()
+		if server == nil {
+			return
+		}
 		if err := server.Close(); err != nil {
 			t.Errorf("close the bank: %v", err)
 		}
