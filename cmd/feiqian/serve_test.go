@@ -24,7 +24,8 @@ type screen struct {
 
 func (s *screen) Write(b []byte) (int, error) {
 	s.text.Write(b)
-	if text := s.text.String(); strings.Contains(text, "signed by") && strings.HasSuffix(text, "\n\n") && string(b) == "\n" {
+	if text := s.text.String(); strings.Contains(text, "signed by") && strings.HasSuffix(text, "\n\n") &&
+		string(b) == "\n" {
 		s.ended <- text
 	}
 	return len(b), nil

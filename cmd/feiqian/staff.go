@@ -91,7 +91,7 @@ func printStaff(out io.Writer, cfg config.Config, made party.Staff) {
 	fmt.Fprintf(out, "     curl -s http://%s/ops/v1/login -H 'Content-Type: application/json' "+
 		"-d '{\"email\":\"%s\",\"password\":\"…\"}'\n", cfg.Listen, made.Email)
 	if auth.Can(made.Role, auth.WriteMerchants) {
-		fmt.Fprintf(out, "  3. Make a merchant (POST /ops/v1/merchants) and its secret key (POST /ops/v1/merchants/{id}/keys).\n")
+		fmt.Fprintln(out, "  3. Make a merchant (POST /ops/v1/merchants) and its key (POST /ops/v1/merchants/{id}/keys).")
 	}
 	fmt.Fprintf(out, "What each role may do stands in docs/operating.md under Staff routes.\n")
 }

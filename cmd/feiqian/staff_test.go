@@ -68,7 +68,7 @@ func staffOf(t *testing.T, url string) string {
 }
 
 func TestStaffAdd(t *testing.T) { //nolint:paralleltest // a command sets the log of the whole process
-	for _, engine := range []string{"sqlite", "postgres"} {
+	for _, engine := range []string{"sqlite", "postgres"} { //nolint:paralleltest // see above
 		t.Run(engine, func(t *testing.T) { testStaffAdd(t, sqldbtest.URL(t, engine)) })
 	}
 }
@@ -134,7 +134,10 @@ func testStaffAdd(t *testing.T, url string) {
 	}
 	refused(strings.NewReader(password), "party.email_taken", ann...)
 	bob := []string{"--email", "bob@example.com", "--name", "Bob", "--role", "auditor"}
-	if out, said := add(strings.NewReader(password), bob...); said != "" || strings.Contains(out, "POST /ops/v1/merchants") {
+	if out, said := add(
+		strings.NewReader(password),
+		bob...); said != "" ||
+		strings.Contains(out, "POST /ops/v1/merchants") {
 		t.Errorf("printed %q, said %q", out, said)
 	}
 	if got := staffOf(t, url); got != "ann@example.com Ann Carter admin active, bob@example.com Bob auditor active" {

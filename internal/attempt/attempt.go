@@ -130,7 +130,8 @@ func (a *Attempts) Channel(name string) (channel.Channel, error) {
 }
 
 func notConfigured() error {
-	return fault.New(fault.Conflict, channel.CodeNotConfigured, "no channel to a bank is set up here: money can't come in or go out").
+	return fault.New(fault.Conflict, channel.CodeNotConfigured,
+		"no channel to a bank is set up here: money can't come in or go out").
 		WithHint("ask the operator; payments and transfers between wallets go on")
 }
 

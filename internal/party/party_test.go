@@ -149,7 +149,9 @@ func TestCustomerState(t *testing.T) {
 			active := f.committer.Do(t.Context(), []commit.Key{f.CustomerKey(made.ID)}, func(tx *commit.Tx) error {
 				return f.RequireActive(tx, made.ID)
 			})
-			if want := map[bool]string{true: "", false: "party.customer_not_active"}[state == "active"]; fault.CodeOf(active) != want {
+			if want := map[bool]string{true: "", false: "party.customer_not_active"}[state == "active"]; fault.CodeOf(
+				active,
+			) != want {
 				t.Errorf("who is %s may act: %v", state, active)
 			}
 			if found, err := f.Customer(t.Context(), made.ID); err != nil || found.State != state {
@@ -296,8 +298,12 @@ func TestMerchantState(t *testing.T) {
 			reason string
 			writes int64
 		}{
-			{"frozen", " complaints ", 1}, {"frozen", "complaints", 0}, {"frozen", "more complaints", 1}, {"active", "all settled", 1},
-			{"active", "all settled", 0}, {"closed", "gone", 1},
+			{"frozen", " complaints ", 1},
+			{"frozen", "complaints", 0},
+			{"frozen", "more complaints", 1},
+			{"active", "all settled", 1},
+			{"active", "all settled", 0},
+			{"closed", "gone", 1},
 		} {
 			before := f.written(t)
 			if err := f.SetMerchantState(t.Context(), made.ID, test.state, test.reason); err != nil {

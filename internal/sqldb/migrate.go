@@ -23,8 +23,8 @@ import (
 var migrations embed.FS
 
 // The lock that one node holds while it moves the schema: a row with a lease, so that it serves every engine that
-// speaks PostgreSQL's protocol, which advisory locks do not. Who waits looks again every lockRetry, for at most lockWait;
-// when its holder dies, the lock is free after lockLease.
+// speaks PostgreSQL's protocol, which advisory locks do not. Who waits looks again every lockRetry, for at most
+// lockWait; when its holder dies, the lock is free after lockLease.
 const (
 	lockLease = 15 * time.Second
 	lockBeat  = 3 * time.Second

@@ -19,7 +19,11 @@ import (
 func (f *fixture) post(t *testing.T, lines ...ledger.Line) error {
 	t.Helper()
 	entry := ledger.NewEntry(f.clock.Now(), "test", lines...)
-	return f.committer.Do(t.Context(), f.ledger.KeysOf(lines), func(tx *commit.Tx) error { return f.ledger.Post(tx, entry) })
+	return f.committer.Do(
+		t.Context(),
+		f.ledger.KeysOf(lines),
+		func(tx *commit.Tx) error { return f.ledger.Post(tx, entry) },
+	)
 }
 
 func (f *fixture) fund(t *testing.T, customer id.Customer, amount money.Amount) {
@@ -41,13 +45,13 @@ func (f *fixture) states(t *testing.T, customer id.Customer) (states string, spe
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var party, account, state string
+		var person, account, state string
 		var debits int64
-		if err := rows.Scan(&party, &account, &state, &debits); err != nil {
+		if err := rows.Scan(&person, &account, &state, &debits); err != nil {
 			t.Fatal(err)
 		}
 		if states == "" {
-			states = party
+			states = person
 		}
 		if account != "" {
 			states += fmt.Sprintf(" %s %s", account[len("2001:"):len("2001:CNY")], state)
@@ -102,7 +106,11 @@ func TestSetState(t *testing.T) {
 		set(party.StateActive, "active CNY open USD open")
 		refused(customer, party.StateClosed, "ledger.not_empty")
 		// An account that differs is put right.
-		if err := f.ledger.ChangeState(t.Context(), ledger.AccountID("2001:CNY:"+string(customer)), ledger.Frozen); err != nil {
+		if err := f.ledger.ChangeState(
+			t.Context(),
+			ledger.AccountID("2001:CNY:"+string(customer)),
+			ledger.Frozen,
+		); err != nil {
 			t.Fatal(err)
 		}
 		set(party.StateActive, "active CNY open USD open")
