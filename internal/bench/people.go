@@ -195,7 +195,7 @@ func (p *people) preload(ctx context.Context, a *app.App, o Options) error {
 	})
 }
 
-// codeCursor walks a phone's codes: ten in a step, from the step before now on.
+// codeCursor walks a phone's codes: ten in a step, from the present one to the next.
 type codeCursor struct {
 	step int64
 	n    int
@@ -204,8 +204,8 @@ type codeCursor struct {
 // next returns the phone's next payment code, or "" when all that work now are used.
 func (p *payer) next(now int64) string {
 	c := p.cursor
-	if c.step < now-1 {
-		c.step, c.n = now-1, 0
+	if c.step < now { // not the step before: its codes end while they are on their way
+		c.step, c.n = now, 0
 	}
 	if c.n >= codesOfStep {
 		c.step, c.n = c.step+1, 0
