@@ -22,8 +22,13 @@ type Customer struct {
 	Name       string      `json:"name"`
 	Credential Credential  `json:"-"`
 	State      State       `json:"state"`
+	Class      Class       `json:"account_class"`
 	CreatedAt  time.Time   `json:"created_at"`
 }
+
+// Class is the payment account class that real-name verification has reached: 1, 2 or 3, and 0 for a customer
+// who was not verified yet (PBOC 2015 No. 43 art. 11).
+type Class int64
 
 // Merchant is a business that sells and is paid. Its fee for a payment is FeeBps of the amount (1 bps
 // is 1/10,000) plus FeeFixedMinor minor units of the payment's currency.
@@ -107,6 +112,7 @@ func New(c *commit.Committer, db *sqldb.DB, clk *clock.Clock) *Parties {
 			commit.Int("failures", func(r *Customer) *int64 { return &r.Credential.Failures }).Mutable(),
 			commit.Instant("locked_until", func(r *Customer) *time.Time { return &r.Credential.LockedUntil }).Mutable(),
 			commit.Text("state", func(r *Customer) *string { return (*string)(&r.State) }).Mutable(),
+			commit.Int("account_class", func(r *Customer) *int64 { return (*int64)(&r.Class) }).Mutable(),
 			commit.Instant("created_at", func(r *Customer) *time.Time { return &r.CreatedAt }),
 		),
 		merchantTable: commit.AddTable(c, "merchants",

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	customerColumns = "SELECT id, phone, name, password_hash, failures, locked_until, state, created_at FROM customers"
+	customerColumns = "SELECT id, phone, name, password_hash, failures, locked_until, state, account_class, created_at FROM customers"
 	customerByID    = customerColumns + " WHERE id = $1"
 	customerByPhone = customerColumns + " WHERE phone = $1"
 
@@ -32,7 +32,7 @@ func (p *Parties) customerBy(ctx context.Context, text, value string) (Customer,
 	var c Customer
 	var lockedUntil, createdAt int64
 	err := p.db.Read.QueryRowContext(ctx, text, value).Scan(&c.ID, &c.Phone, &c.Name,
-		&c.Credential.PasswordHash, &c.Credential.Failures, &lockedUntil, &c.State, &createdAt)
+		&c.Credential.PasswordHash, &c.Credential.Failures, &lockedUntil, &c.State, &c.Class, &createdAt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Customer{}, customerNotFound()
 	}
