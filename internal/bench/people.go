@@ -162,18 +162,22 @@ func (p *people) setPINs(ctx context.Context, a *app.App) error {
 
 // preload pays the merchant o.Preload times, as the API would: payments, entries, events and keys.
 func (p *people) preload(ctx context.Context, a *app.App, o Options) error {
-	const shown, codesInStep = 250_000, codesOfStep
+	const shown = 250_000
 	var done atomic.Int64
-	first := wallet.StepOf(a.Clock.Now())
-	err := each(ctx, o.Preload, func(ctx context.Context, i int) error {
-		payer := p.payers[i%len(p.payers)]
-		key := "preload-" + strconv.Itoa(i)
-		// A phone makes ten codes in a step: the clock of this process runs ahead to make more.
-		round := i / len(p.payers)
-		if i > 0 && i%(codesInStep*len(p.payers)) == 0 {
+	var phones sync.Mutex
+	// A phone makes ten codes in half a minute: when they are used up, the clock of this process goes on.
+	codeOf := func(p *payer) string {
+		phones.Lock()
+		defer phones.Unlock()
+		for {
+			if code := p.next(wallet.StepOf(a.Clock.Now())); code != "" {
+				return code
+			}
 			a.Clock.Advance(wallet.StepTime)
 		}
-		code := wallet.ComputeCode(payer.secret, payer.handle, first+int64(round/codesInStep), round%codesInStep)
+	}
+	err := each(ctx, o.Preload, func(ctx context.Context, i int) error {
+		key, code := "preload-"+strconv.Itoa(i), codeOf(&p.payers[i%len(p.payers)])
 		_, err := a.Payments.Create(ctx, payment.Order{
 			Merchant:  p.merchant,
 			Amount:    money.Amount{Minor: 100 + int64(i%900), Currency: currency},
@@ -188,6 +192,9 @@ func (p *people) preload(ctx context.Context, a *app.App, o Options) error {
 	})
 	if err != nil || o.Preload == 0 {
 		return err
+	}
+	for i := range p.payers {
+		*p.payers[i].cursor = codeCursor{}
 	}
 	return a.DB.Write(ctx, func(tx *sql.Tx) error { // back to the time of the clients' phones
 		_, err := tx.ExecContext(ctx, "UPDATE devices SET code_step = 0, code_n = 0")
