@@ -43,7 +43,7 @@ func (a *Auth) readSession(ctx context.Context, hash string) (Session, error) {
 	var expiresAt, revokedAt int64
 	var state party.State
 	var device DeviceState
-	err := a.db.Read.QueryRowContext(ctx, sessionByHash, hash).
+	err := a.db.QueryRow(ctx, sessionByHash, hash).
 		Scan(&s.ID, &s.Kind, &s.SubjectID, &s.DeviceID, &expiresAt, &revokedAt, &state, &s.Role, &device)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Session{}, sessionInvalid()
@@ -80,7 +80,7 @@ func (a *Auth) readSessions(ctx context.Context, s subject, until time.Time) ([]
 
 // readDevices reads devices with one of the texts above.
 func (a *Auth) readDevices(ctx context.Context, text, value string) ([]Device, error) {
-	rows, err := a.db.Read.QueryContext(ctx, text, value)
+	rows, err := a.db.Query(ctx, text, value)
 	if err != nil {
 		return nil, fault.Wrap(a.db.Fault(err), "read devices")
 	}
@@ -102,7 +102,7 @@ func (a *Auth) readDevices(ctx context.Context, text, value string) ([]Device, e
 // readKeyHolder reads what a secret key proves. Errors: auth.key_invalid.
 func (a *Auth) readKeyHolder(ctx context.Context, hash string) (keyHolder, error) {
 	var h keyHolder
-	err := a.db.Read.QueryRowContext(ctx, keyByHash, hash).Scan(&h.key, &h.merchant)
+	err := a.db.QueryRow(ctx, keyByHash, hash).Scan(&h.key, &h.merchant)
 	if errors.Is(err, sql.ErrNoRows) {
 		return keyHolder{}, keyInvalid()
 	}
@@ -130,6 +130,6 @@ func (a *Auth) readKeys(ctx context.Context, merchant id.Merchant) ([]APIKey, er
 
 func (a *Auth) readHasPIN(ctx context.Context, customer id.Customer) (bool, error) {
 	var n int64
-	err := a.db.Read.QueryRowContext(ctx, pinOf, string(customer)).Scan(&n)
+	err := a.db.QueryRow(ctx, pinOf, string(customer)).Scan(&n)
 	return n > 0, fault.Wrap(a.db.Fault(err), "read PIN")
 }

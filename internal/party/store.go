@@ -31,7 +31,7 @@ const (
 func (p *Parties) customerBy(ctx context.Context, text, value string) (Customer, error) {
 	var c Customer
 	var lockedUntil, createdAt int64
-	err := p.db.Read.QueryRowContext(ctx, text, value).Scan(&c.ID, &c.Phone, &c.Name,
+	err := p.db.QueryRow(ctx, text, value).Scan(&c.ID, &c.Phone, &c.Name,
 		&c.Credential.PasswordHash, &c.Credential.Failures, &lockedUntil, &c.State, &c.Class, &createdAt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Customer{}, customerNotFound()
@@ -52,7 +52,7 @@ func scanMerchant(scan func(dest ...any) error) (Merchant, error) {
 }
 
 func (p *Parties) readMerchant(ctx context.Context, name id.Merchant) (Merchant, error) {
-	m, err := scanMerchant(p.db.Read.QueryRowContext(ctx, merchantByID, string(name)).Scan)
+	m, err := scanMerchant(p.db.QueryRow(ctx, merchantByID, string(name)).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Merchant{}, merchantNotFound()
 	}
@@ -87,7 +87,7 @@ func (p *Parties) readMerchants(ctx context.Context, before string, limit int) (
 func (p *Parties) staffBy(ctx context.Context, text, value string) (Staff, error) {
 	var s Staff
 	var lockedUntil, createdAt int64
-	err := p.db.Read.QueryRowContext(ctx, text, value).Scan(&s.ID, &s.Email, &s.Name, &s.Role,
+	err := p.db.QueryRow(ctx, text, value).Scan(&s.ID, &s.Email, &s.Name, &s.Role,
 		&s.Credential.PasswordHash, &s.Credential.Failures, &lockedUntil, &s.State, &createdAt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Staff{}, staffNotFound()

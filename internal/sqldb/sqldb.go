@@ -30,6 +30,8 @@ type DB struct {
 	write   *sql.DB
 	direct  *sqlite.Conn // SQLite: the one connection that writes, under write too
 	turn    sync.Mutex   // SQLite: whose turn it is to write
+
+	prepared sync.Map // statements of Query, by text
 }
 
 // Open opens the database named by source, `sqlite:PATH` or `postgres://…`, and migrates it.
