@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -138,4 +140,46 @@ func TestWait(t *testing.T) {
 			t.Errorf("a check that fails: %v", err)
 		}
 	})
+}
+
+// TestList_nodes goes on behind the last id on two nodes of which one commits what it began earlier: nothing is missed.
+func TestList_nodes(t *testing.T) {
+	t.Parallel()
+	url := sqldbtest.URL(t, "postgres")
+	nodes := make([]node, 2)
+	for i := range nodes {
+		db, err := sqldb.Open(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(db.Close)
+		nodes[i] = newNode(t, db)
+	}
+	begun, goOn, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	var once sync.Once
+	go func() {
+		done <- nodes[0].committer.Do(t.Context(), nil, func(tx *commit.Tx) error {
+			once.Do(func() { close(begun) })
+			<-goOn
+			return nodes[0].Add(tx, outbox.Event{Kind: "early", Merchant: "mer_1", Subject: "s"}, map[string]string{"id": "s"})
+		})
+	}()
+	<-begun
+	nodes[1].add(t, "mer_1", "late", "s", nil)
+	query := outbox.Query{Merchant: "mer_1", Limit: 9}
+	if kinds, _, _ := nodes[1].list(t, query); kinds != "" {
+		t.Errorf("behind a commit under way: %s", kinds)
+	}
+	close(goOn)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	for seen := ""; seen != "early late "; { // until the clocks' allowance is over
+		kinds, last, _ := nodes[1].list(t, query)
+		seen, query.After = seen+kinds, max(query.After, last)
+		if !strings.HasPrefix("early late ", seen) {
+			t.Fatalf("saw %s", seen)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -185,6 +186,94 @@ func TestWriteAgain(t *testing.T) {
 }
 
 // TestBadURL: what is wrong is said, and no error shows the password.
+// TestWriteValues puts in and reads back each kind of value on the connection that workers write on.
+func TestWriteValues(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		must := func(result sql.Result, err error) int64 {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := result.RowsAffected()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		type values struct {
+			Text string
+			None sql.NullString
+			Raw  []byte
+			Int  int64
+			Flag bool
+		}
+		want := values{Text: "面 \x00$1", Raw: []byte{0, 1, 255}, Int: -1 << 60, Flag: true}
+		if db.Engine() == "postgres" {
+			want.Text = "面 $1" // no zero bytes in its text
+		}
+		err := db.Write(t.Context(), func(tx *sql.Tx) error {
+			must(tx.ExecContext(t.Context(), "CREATE TABLE vals (flag BOOLEAN, raw BYTEA, txt TEXT, none TEXT, num BIGINT)"))
+			for range 2 {
+				must(tx.ExecContext(t.Context(), "INSERT INTO vals (flag, raw, txt, none, num) VALUES ($5, $3, $1, $2, $4)",
+					want.Text, nil, want.Raw, want.Int, want.Flag))
+			}
+			if n := must(tx.ExecContext(t.Context(), "UPDATE vals SET num = num WHERE flag = $1", true)); n != 2 {
+				t.Errorf("changed %d rows, want 2", n)
+			}
+			if n := must(tx.ExecContext(t.Context(), "DELETE FROM vals WHERE num = 7")); n != 0 {
+				t.Errorf("deleted %d rows, want none", n)
+			}
+			var got values
+			err := tx.QueryRowContext(t.Context(), "SELECT txt, none, raw, num, flag FROM vals WHERE num = $1", want.Int).
+				Scan(&got.Text, &got.None, &got.Raw, &got.Int, &got.Flag)
+			if err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("read %+v, %v, want %+v", got, err, want)
+			}
+			err = tx.QueryRowContext(t.Context(), "SELECT txt FROM vals WHERE num = 7").Scan(&got.Text)
+			if !errors.Is(err, sql.ErrNoRows) {
+				t.Errorf("no row: %v", err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestWriteCancelled ends the context within a worker's transaction: nothing of it stays, and the next ones go on.
+func TestWriteCancelled(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		const insert = "INSERT INTO leases (name, holder, expires_at) VALUES ($1, '', 0)"
+		for i := range 50 {
+			ctx, cancel := context.WithCancel(t.Context())
+			err := db.Write(ctx, func(tx *sql.Tx) error {
+				if _, err := tx.ExecContext(ctx, insert, fmt.Sprint("gone", i)); err != nil {
+					return err
+				}
+				cancel()
+				_, err := tx.ExecContext(ctx, insert, fmt.Sprint("late", i))
+				return err
+			})
+			cancel()
+			if !errors.Is(err, context.Canceled) {
+				t.Fatalf("err = %v", err)
+			}
+			if err := exec(t, db, insert, fmt.Sprint("kept", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := count(t, db, "SELECT count(*) FROM leases WHERE name LIKE 'kept%'"); n != 50 {
+			t.Errorf("%d kept, want 50", n)
+		}
+		if n := count(t, db, "SELECT count(*) FROM leases WHERE name LIKE 'gone%' OR name LIKE 'late%'"); n != 0 {
+			t.Errorf("%d of cancelled transactions", n)
+		}
+	})
+}
+
 func TestBadURL(t *testing.T) {
 	t.Parallel()
 	const password = "hunter2"
