@@ -28,9 +28,15 @@ func (a *Attempts) send(ctx context.Context, work job.Job) error {
 		return err
 	}
 	terms := route.Capabilities()
-	first, err := a.markSent(ctx, attempt, terms.Timeout)
-	if err != nil || !first {
+	sentAt, err := a.markSent(ctx, attempt, terms.Timeout)
+	if err != nil || sentAt.IsZero() {
 		return err
+	}
+	// A process that stood still in between must not send any more: the sweeper may have found that the order is not
+	// there, and believed it. What is left between here and the wire is what the channel's grace is for.
+	if a.clock.Now().Sub(sentAt) > terms.Timeout {
+		a.log.WarnContext(ctx, "an order was not sent in time and is left to the sweeper", slog.String("attempt", string(attempt.ID)))
+		return nil
 	}
 	callContext, cancel := context.WithTimeout(ctx, terms.Timeout)
 	defer cancel()
@@ -49,16 +55,16 @@ func call(ctx context.Context, route channel.Channel, attempt Attempt) (channel.
 }
 
 // markSent commits that the attempt is about to be sent; the sweeper takes over if no answer is
-// recorded by then. It reports whether it was this call that did it.
-func (a *Attempts) markSent(ctx context.Context, attempt Attempt, timeout time.Duration) (bool, error) {
+// recorded by then. It returns when that was, or the zero time if it was not this call that did it.
+func (a *Attempts) markSent(ctx context.Context, attempt Attempt, timeout time.Duration) (time.Time, error) {
 	var step Step
 	if sent := a.handlers[attempt.Kind].Sent; sent != nil {
 		step = sent(attempt)
 	}
 	key := a.table.Key(string(attempt.ID))
-	var first bool
+	var sentAt time.Time
 	err := a.committer.Do(ctx, append(step.Keys, key), func(tx *commit.Tx) error {
-		first = false
+		sentAt = time.Time{}
 		row, _, err := a.table.Get(tx, key)
 		if err != nil || row.State != channel.AttemptCreated {
 			return err
@@ -66,7 +72,7 @@ func (a *Attempts) markSent(ctx context.Context, attempt Attempt, timeout time.D
 		if row.State, err = row.State.Send(); err != nil {
 			return err
 		}
-		first = true
+		sentAt = tx.Now()
 		row.SentAt, row.UpdatedAt, row.QueryAt = tx.Now(), tx.Now(), tx.Now().Add(timeout+sweepPeriod)
 		a.table.Put(tx, row)
 		if step.Decide == nil {
@@ -74,7 +80,7 @@ func (a *Attempts) markSent(ctx context.Context, attempt Attempt, timeout time.D
 		}
 		return step.Decide(tx, row)
 	})
-	return first, err
+	return sentAt, err
 }
 
 // record commits what a channel said: the attempt's move, and with a final state what it means for
