@@ -35,7 +35,11 @@ func (a *Attempts) send(ctx context.Context, work job.Job) error {
 	// A process that stood still in between must not send any more: the sweeper may have found that the order is not
 	// there, and believed it. What is left between here and the wire is what the channel's grace is for.
 	if a.clock.Now().Sub(sentAt) > terms.Timeout {
-		a.log.WarnContext(ctx, "an order was not sent in time and is left to the sweeper", slog.String("attempt", string(attempt.ID)))
+		a.log.WarnContext(
+			ctx,
+			"an order was not sent in time and is left to the sweeper",
+			slog.String("attempt", string(attempt.ID)),
+		)
 		return nil
 	}
 	callContext, cancel := context.WithTimeout(ctx, terms.Timeout)

@@ -104,7 +104,7 @@ func (g *rows[R]) reads(into []sqldb.Read) []sqldb.Read {
 }
 
 // load takes in one row of the database, unless another key has brought it already.
-func (g *rows[R]) load(cells sqldb.Cells) error {
+func (g *rows[R]) load(cells sqldb.Cells) {
 	s := &slot[R]{stored: true, exists: true}
 	for i := range g.table.columns {
 		g.table.columns[i].load(&s.row, cells, i)
@@ -113,7 +113,6 @@ func (g *rows[R]) load(cells sqldb.Cells) error {
 		s = known
 	}
 	g.enter(s)
-	return nil
 }
 
 // enter puts the slot into every index that lacks it and returns the entries made.

@@ -199,11 +199,11 @@ func (n *node) storedNotes(t *testing.T) map[string]string {
 	defer rows.Close()
 	all := map[string]string{}
 	for rows.Next() {
-		var id, author string
-		if err := rows.Scan(&id, &author); err != nil {
+		var name, author string
+		if err := rows.Scan(&name, &author); err != nil {
 			t.Fatal(err)
 		}
-		all[id] = author
+		all[name] = author
 	}
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
@@ -222,17 +222,17 @@ func (n *node) leaves(t *testing.T) map[string][]byte {
 	all := map[string][]byte{}
 	for rows.Next() {
 		var (
-			id     string
+			name   string
 			count  int
 			leaves []byte
 		)
-		if err := rows.Scan(&id, &count, &leaves); err != nil {
+		if err := rows.Scan(&name, &count, &leaves); err != nil {
 			t.Fatal(err)
 		}
 		if len(leaves) != count*commit.LeafSize {
-			t.Errorf("group %s has %d leaves in %d bytes", id, count, len(leaves))
+			t.Errorf("group %s has %d leaves in %d bytes", name, count, len(leaves))
 		}
-		all[id] = leaves
+		all[name] = leaves
 	}
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)

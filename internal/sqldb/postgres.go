@@ -143,9 +143,7 @@ func (w *postgresWriter) Lock(ctx context.Context, reads []Read) error {
 		text := r.Table.text(statement{selects, r.Column}, lockText)
 		batch.Queue(text, r.Keys).Query(func(rows pgx.Rows) error {
 			for rows.Next() {
-				if err := r.Row(postgresCells(rows.RawValues())); err != nil {
-					return fmt.Errorf("read %s: %w", r.Table.Name, err)
-				}
+				r.Row(postgresCells(rows.RawValues()))
 			}
 			return rows.Err()
 		})
@@ -169,9 +167,14 @@ func lockText(t *Table, column int) string {
 // pgx asks for by itself for these types.
 type postgresCells [][]byte
 
-func (c postgresCells) Text(column int) string  { return string(c[column]) }
-func (c postgresCells) Int(column int) int64    { return int64(binary.BigEndian.Uint64(c[column])) } //nolint:gosec // two's complement
-func (c postgresCells) Bool(column int) bool    { return c[column][0] != 0 }
+func (c postgresCells) Text(column int) string { return string(c[column]) }
+
+func (c postgresCells) Int(column int) int64 {
+	return int64(binary.BigEndian.Uint64(c[column])) //nolint:gosec // two's complement
+}
+
+func (c postgresCells) Bool(column int) bool { return c[column][0] != 0 }
+
 func (c postgresCells) Bytes(column int) []byte { return bytes.Clone(c[column]) }
 
 // Commit sends all writes and COMMIT in one round trip. The server stops at the first error and

@@ -8,7 +8,7 @@ import (
 // Query is Read.QueryContext for a constant text that requests ask for again and again: it is parsed once for each
 // connection.
 func (db *DB) Query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
-	stmt, err := db.statement(ctx, text)
+	stmt, err := db.statement(ctx, text) //nolint:sqlclosecheck // kept; the database's Close closes it
 	if err != nil {
 		return nil, err
 	}
@@ -17,7 +17,7 @@ func (db *DB) Query(ctx context.Context, text string, args ...any) (*sql.Rows, e
 
 // QueryRow is Query for one row.
 func (db *DB) QueryRow(ctx context.Context, text string, args ...any) *sql.Row {
-	stmt, err := db.statement(ctx, text)
+	stmt, err := db.statement(ctx, text) //nolint:sqlclosecheck // kept; the database's Close closes it
 	if err != nil {
 		return db.Read.QueryRowContext(ctx, text, args...) // says what is wrong with the text or the connection
 	}
@@ -34,7 +34,7 @@ func (db *DB) statement(ctx context.Context, text string) (*sql.Stmt, error) {
 		return nil, err
 	}
 	if first, there := db.prepared.LoadOrStore(text, stmt); there {
-		_ = stmt.Close()              // another request was first
+		_ = stmt.Close()              //nolint:sqlclosecheck // another request was first
 		return first.(*sql.Stmt), nil //nolint:forcetypeassert,errcheck // only statements are stored
 	}
 	return stmt, nil

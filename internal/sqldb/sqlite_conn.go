@@ -38,7 +38,7 @@ func (c sqliteConn) Prepare(query string) (driver.Stmt, error) {
 
 // Begin takes the write lock at once.
 func (c sqliteConn) Begin() (driver.Tx, error) {
-	return sqliteTx{c.conn}, runOnce(c.conn, "BEGIN IMMEDIATE")
+	return sqliteTx(c), runOnce(c.conn, "BEGIN IMMEDIATE")
 }
 
 type sqliteTx struct{ conn *sqlite.Conn }

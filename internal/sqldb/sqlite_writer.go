@@ -70,7 +70,7 @@ func (w *sqliteWriter) read(r *Read) error {
 		stmt.BindText(1, key)
 		found, err := stmt.Step()
 		if err == nil && found {
-			err = r.Row(sqliteCells{stmt})
+			r.Row(sqliteCells{stmt})
 		}
 		if err := errors.Join(err, stmt.Reset()); err != nil {
 			return err

@@ -66,7 +66,7 @@ type Read struct {
 	Column int
 	Keys   []string
 	// Row is called once for each row found.
-	Row func(cells Cells) error
+	Row func(cells Cells)
 }
 
 // Cells is one row that was read, its columns in the table's order. It holds until the next row; what its methods
