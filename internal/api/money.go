@@ -156,6 +156,7 @@ func (s *Services) createTransfer(ctx context.Context, req *createTransferReques
 		Payer: CallerOf(
 			ctx,
 		).Customer,
+		Device: CallerOf(ctx).Device,
 		Payee:  payee,
 		Amount: req.Body.Amount,
 		Note:   req.Body.Note,

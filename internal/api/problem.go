@@ -30,6 +30,7 @@ type Problem struct {
 	RequestID  id.Request `json:"request_id" doc:"Name this when you ask us about the call."`
 	Retryable  bool       `json:"retryable" doc:"Whether the same request may succeed later."`
 	Hint       string     `json:"hint,omitempty" doc:"What to do next." example:"correct the name of the member"`
+	Details    any        `json:"details,omitempty" doc:"More for programs; which members, the code says."`
 	RetryAfter int64      `json:"retry_after,omitzero" minimum:"1" doc:"Seconds to wait." example:"2"`
 }
 
@@ -85,12 +86,13 @@ func problemOf(f *fault.Fault, request id.Request) Problem {
 	p := Problem{
 		Type: problemPrefix + f.Code, Title: http.StatusText(status), Status: status, Detail: f.Message,
 		Code: f.Code, Param: f.Param, RequestID: request, Retryable: retryable(f), Hint: f.Hint,
+		Details: f.Details,
 	}
 	if f.RetryAfter > 0 {
 		p.RetryAfter = int64((f.RetryAfter + time.Second - 1) / time.Second)
 	}
 	if f.Kind == fault.Internal {
-		p.Code, p.Type, p.Param = "internal", problemPrefix+"internal", ""
+		p.Code, p.Type, p.Param, p.Details = "internal", problemPrefix+"internal", "", nil
 		p.Detail, p.Hint = "something went wrong on our side", "try again later, and name the request id when you ask us"
 	}
 	return p

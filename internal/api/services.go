@@ -13,6 +13,7 @@ import (
 	"github.com/feiqian/feiqian/internal/idempotency"
 	"github.com/feiqian/feiqian/internal/job"
 	"github.com/feiqian/feiqian/internal/ledger"
+	"github.com/feiqian/feiqian/internal/limit"
 	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/outbox"
 	"github.com/feiqian/feiqian/internal/party"
@@ -40,6 +41,8 @@ type Services struct {
 	Outbox       *outbox.Outbox
 	Jobs         *job.Jobs
 	Limits       *Limits
+	// PaymentLimits caps what payers pay; Limits above caps how often somebody asks.
+	PaymentLimits *limit.Limits
 }
 
 // Endpoints is the one list of routes: each door adds its own.
@@ -49,6 +52,7 @@ func (s *Services) Endpoints() []Endpoint {
 		s.signInEndpoints(),
 		s.walletEndpoints(),
 		s.moneyEndpoints(),
+		s.limitEndpoints(),
 		s.opsSignInEndpoints(),
 		s.opsBooksEndpoints(),
 		s.opsEndpoints(),

@@ -31,6 +31,7 @@ import (
 	"github.com/feiqian/feiqian/internal/idempotency"
 	"github.com/feiqian/feiqian/internal/job"
 	"github.com/feiqian/feiqian/internal/ledger"
+	"github.com/feiqian/feiqian/internal/limit"
 	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/outbox"
 	"github.com/feiqian/feiqian/internal/party"
@@ -57,6 +58,7 @@ type App struct {
 	Ledger    *ledger.Ledger
 	Log       *ledger.Log
 	Parties   *party.Parties
+	Limits    *limit.Limits
 	Auth      *auth.Auth
 	Payments  *payment.Payments
 	Payouts   *payout.Payouts
@@ -144,8 +146,14 @@ func (a *App) wire(ctx context.Context, version string) error {
 	a.Auth = auth.New(auth.Parts{
 		Committer: c, DB: a.DB, Clock: a.Clock, Vault: a.Vault, Parties: a.Parties, Mode: string(a.Config.Mode),
 	})
-	a.Ledger = ledger.New(c, a.DB, zone)
 	currencies := []money.Currency{a.Config.Currency}
+	a.Limits, err = limit.New(limit.Parts{
+		Committer: c, DB: a.DB, Clock: a.Clock, Zone: zone, Jurisdiction: a.Config.Jurisdiction, Currencies: currencies,
+	})
+	if err != nil {
+		return err
+	}
+	a.Ledger = ledger.New(c, a.DB, zone)
 	wallets := wallet.New(wallet.Parts{
 		Committer: c, Clock: a.Clock, Vault: a.Vault, Auth: a.Auth, Parties: a.Parties, Ledger: a.Ledger,
 		Currencies: currencies,
@@ -161,12 +169,12 @@ func (a *App) wire(ctx context.Context, version string) error {
 	a.closers = append(a.closers, release)
 	a.Payments = payment.New(payment.Parts{
 		Committer: c, DB: a.DB, Clock: a.Clock, Ledger: a.Ledger, Outbox: events, Keys: a.keys, Parties: a.Parties,
-		Auth: a.Auth, Wallets: wallets, Attempts: a.Attempts, BankAccounts: accounts, Currencies: currencies,
+		Limits: a.Limits, Auth: a.Auth, Wallets: wallets, Attempts: a.Attempts, BankAccounts: accounts, Currencies: currencies,
 		Stripe: stripe,
 	})
 	a.Payouts = payout.New(payout.Parts{
 		Committer: c, DB: a.DB, Clock: a.Clock, Ledger: a.Ledger, Outbox: events, Keys: a.keys, Auth: a.Auth,
-		Attempts: a.Attempts, BankAccounts: accounts, Stripe: stripe,
+		Limits: a.Limits, Attempts: a.Attempts, BankAccounts: accounts, Stripe: stripe,
 		CheckAmount: func(amount money.Amount) error { return payment.CheckAmount(amount, currencies) },
 	})
 	if err := a.startBooks(ctx); err != nil {
@@ -174,22 +182,23 @@ func (a *App) wire(ctx context.Context, version string) error {
 	}
 	a.closers = append(a.closers, c.Close)
 	a.services = &api.Services{
-		Mode:         a.Config.Mode,
-		Clock:        a.Clock,
-		ClockMoved:   a.keepClock,
-		Currencies:   currencies,
-		Auth:         a.Auth,
-		Parties:      a.Parties,
-		Wallets:      wallets,
-		Ledger:       a.Ledger,
-		Log:          a.Log,
-		Payments:     a.Payments,
-		Payouts:      a.Payouts,
-		Attempts:     a.Attempts,
-		BankAccounts: accounts,
-		Outbox:       events,
-		Jobs:         a.Jobs,
-		Limits:       api.NewLimits(a.Clock),
+		Mode:          a.Config.Mode,
+		Clock:         a.Clock,
+		ClockMoved:    a.keepClock,
+		Currencies:    currencies,
+		Auth:          a.Auth,
+		Parties:       a.Parties,
+		Wallets:       wallets,
+		Ledger:        a.Ledger,
+		Log:           a.Log,
+		Payments:      a.Payments,
+		Payouts:       a.Payouts,
+		Attempts:      a.Attempts,
+		BankAccounts:  accounts,
+		Outbox:        events,
+		Jobs:          a.Jobs,
+		Limits:        api.NewLimits(a.Clock),
+		PaymentLimits: a.Limits,
 	}
 	return a.serve(ctx, version)
 }

@@ -22,7 +22,7 @@ var ranks = [][]string{
 	2:  {"commit", "vault"},
 	3:  {"outbox", "job"},
 	4:  {"idempotency", "ledger"},
-	5:  {"party"},
+	5:  {"party", "limit"},
 	6:  {"auth"},
 	7:  {"wallet", "channel"},
 	8:  {"attempt"},

@@ -25,6 +25,8 @@ const (
 	ReadStaff       Permission = "staff.read"
 	WriteStaff      Permission = "staff.write"
 	Operate         Permission = "system.operate" // jobs, the sandbox's clock
+	ReadLimits      Permission = "limits.read"
+	WriteLimits     Permission = "limits.write" // tighten
 )
 
 // permissions is the table of what each role may do. Nobody who corrects the books may also read the
@@ -33,7 +35,7 @@ func permissions() map[party.Role][]Permission {
 	return map[party.Role][]Permission{
 		party.RoleAdmin: {
 			ReadCustomers, WriteCustomers, ReadMerchants, WriteMerchants, ReadPayments, ReadLedger, ReadSettlement,
-			ReadAudit, ReadStaff, WriteStaff, Operate,
+			ReadAudit, ReadStaff, WriteStaff, Operate, ReadLimits, WriteLimits,
 		},
 		party.RoleFinance: {
 			ReadMerchants, ReadPayments, RefundPayments, ReadLedger, CorrectLedger, ReadSettlement, WriteSettlement,
@@ -41,6 +43,7 @@ func permissions() map[party.Role][]Permission {
 		party.RoleSupport: {ReadCustomers, WriteCustomers, ReadMerchants, ReadPayments, RefundPayments},
 		party.RoleAuditor: {
 			ReadCustomers, ReadMerchants, ReadPayments, ReadLedger, ReadSettlement, ReadAudit, ReadStaff,
+			ReadLimits,
 		},
 	}
 }

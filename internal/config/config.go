@@ -56,6 +56,8 @@ type Config struct {
 	Zone string `toml:"zone" env:"ZONE"`
 	// Currency is what amounts are in where nobody says otherwise.
 	Currency money.Currency `toml:"currency" env:"CURRENCY"`
+	// Jurisdiction names the limits that hold: cn, eu or plain.
+	Jurisdiction string `toml:"jurisdiction" env:"JURISDICTION"`
 	// LogLevel is the least level that is logged.
 	LogLevel slog.Level `toml:"log_level" env:"LOG_LEVEL"`
 	// LogFormat is text or json.
@@ -84,6 +86,7 @@ func Default() Config {
 		SandboxListen:   "127.0.0.1:8090",
 		Zone:            "Asia/Shanghai",
 		Currency:        "CNY",
+		Jurisdiction:    "cn",
 		LogLevel:        slog.LevelInfo,
 		LogFormat:       "text",
 		GroupMax:        500,
@@ -114,6 +117,7 @@ func bind(c *Config, flags *pflag.FlagSet) {
 	flags.StringVar(&c.SandboxListen, "sandbox-listen", c.SandboxListen, "`host:port` of the simulated bank")
 	flags.StringVar(&c.Zone, "zone", c.Zone, "time `zone` of business dates")
 	flags.StringVar((*string)(&c.Currency), "currency", string(c.Currency), "`currency` where none is said")
+	flags.StringVar(&c.Jurisdiction, "jurisdiction", c.Jurisdiction, "whose limits hold: `cn`, eu or plain")
 	flags.TextVar(&c.LogLevel, "log-level", c.LogLevel, "`debug`, info, warn or error")
 	flags.StringVar(&c.LogFormat, "log-format", c.LogFormat, "`text` or json")
 	flags.StringVar(&c.OTLPEndpoint, "otlp-endpoint", c.OTLPEndpoint, "`url` for traces (default no tracing)")

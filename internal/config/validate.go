@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +28,7 @@ func (c Config) Validate() error {
 		checkOneOf("mode", string(c.Mode), string(Sandbox), string(Live)),
 		zoneErr,
 		checkCurrency(c.Currency),
+		checkOneOf("jurisdiction", c.Jurisdiction, "cn", "eu", "plain"),
 		checkOneOf("log_format", c.LogFormat, "text", "json"),
 		checkEndpoint(c.OTLPEndpoint),
 		checkBetween("group_max", int64(c.GroupMax), 1, 10_000),
@@ -101,11 +103,12 @@ func checkGiven(name, value string) error {
 	return nil
 }
 
-func checkOneOf(name, value, first, second string) error {
-	if value != first && value != second {
-		return fmt.Errorf("%s: %q is not known; write %s or %s", name, value, first, second)
+func checkOneOf(name, value string, known ...string) error {
+	if slices.Contains(known, value) {
+		return nil
 	}
-	return nil
+	last := len(known) - 1
+	return fmt.Errorf("%s: %q is not known; write %s or %s", name, value, strings.Join(known[:last], ", "), known[last])
 }
 
 func checkBetween(name string, value, least, most int64) error {

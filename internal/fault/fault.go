@@ -45,7 +45,8 @@ const (
 //
 // Code is lower snake case with the domain in front: `payment.already_paid`. Message never holds a
 // secret or personal data. Param names the request member at fault, if there is one. Hint says what
-// to do next. Err is the cause; it goes to the log only.
+// to do next. Details is more for programs, a struct that can be JSON; nil for none. Err is the cause; it
+// goes to the log only.
 type Fault struct {
 	Kind       Kind
 	Code       string
@@ -53,6 +54,7 @@ type Fault struct {
 	Param      string
 	Hint       string
 	RetryAfter time.Duration
+	Details    any
 	Err        error
 }
 
@@ -115,6 +117,13 @@ func (f *Fault) WithHint(hint string) *Fault {
 func (f *Fault) WithRetryAfter(after time.Duration) *Fault {
 	copied := *f
 	copied.RetryAfter = after
+	return &copied
+}
+
+// WithDetails returns a copy that says more to programs.
+func (f *Fault) WithDetails(details any) *Fault {
+	copied := *f
+	copied.Details = details
 	return &copied
 }
 

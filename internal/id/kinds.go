@@ -40,6 +40,8 @@ type (
 	Group string
 	// Request names one call to the API.
 	Request string
+	// LimitChange names a figure that staff set for a limit.
+	LimitChange string
 )
 
 // Prefix returns "cus".
@@ -98,3 +100,6 @@ func (Group) Prefix() string { return "grp" }
 
 // Prefix returns "req".
 func (Request) Prefix() string { return "req" }
+
+// Prefix returns "lch".
+func (LimitChange) Prefix() string { return "lch" }

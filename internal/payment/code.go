@@ -7,6 +7,7 @@ import (
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/idempotency"
 	"github.com/feiqian/feiqian/internal/ledger"
+	"github.com/feiqian/feiqian/internal/limit"
 	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/outbox"
 	"github.com/feiqian/feiqian/internal/party"
@@ -14,7 +15,7 @@ import (
 )
 
 // createByCode charges a payment code in one commit. A code that does not hold is refused and
-// nothing is written; too little money is a decline, which is stored and burns the code.
+// nothing is written; too little money and a limit are declines, which are stored and burn the code.
 func (p *Payments) createByCode(ctx context.Context, order Order, merchant party.Merchant) (idempotency.Answer, error) {
 	code, err := wallet.ParseCode(order.Code)
 	if err != nil {
@@ -39,6 +40,13 @@ func (p *Payments) createByCode(ctx context.Context, order Order, merchant party
 	event := outbox.Event{Merchant: payment.Merchant, Subject: string(payment.ID)}
 	keys := append(p.Ledger.KeysOf(entry.Lines), p.orderKeys(&payment)...)
 	keys = append(keys, p.Wallets.CodeKey(code.Handle))
+	ask, err := p.Limits.Ask(ctx, limit.Act{
+		Customer: customer, Amount: order.Amount, Method: limit.PaymentCode, Factors: codeFactors(),
+	})
+	if err != nil {
+		return idempotency.Answer{}, err
+	}
+	keys = append(keys, ask.Keys()...)
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
 		row := payment
 		if err := mayTakePayments(merchant); err != nil {
@@ -55,7 +63,7 @@ func (p *Payments) createByCode(ctx context.Context, order Order, merchant party
 			return 0, nil, fault.New(fault.Conflict, "wallet.code_invalid", "the payment code is not valid")
 		}
 		row.device, row.CreatedAt, row.ExpiresAt = device.ID, tx.Now(), tx.Now()
-		if err := p.pay(tx, &row, entry, fee); err != nil {
+		if err := p.pay(tx, &row, entry, fee, ask); err != nil {
 			decline := declineOf(err)
 			if decline == "" {
 				return 0, nil, err
@@ -69,20 +77,32 @@ func (p *Payments) createByCode(ctx context.Context, order Order, merchant party
 	})
 }
 
-// pay posts the entry and moves the payment to succeeded.
-func (p *Payments) pay(tx *commit.Tx, payment *Payment, entry ledger.Entry, fee money.Amount) error {
+// pay asks the limits, posts the entry, counts the payment and moves it to succeeded. Where it refuses, nothing is
+// written.
+func (p *Payments) pay(
+	tx *commit.Tx,
+	payment *Payment,
+	entry ledger.Entry,
+	fee money.Amount,
+	ask *limit.Ask,
+) error {
 	state, err := payment.State.Move(Succeeded)
+	if err != nil {
+		return err
+	}
+	counted, err := ask.Check(tx)
 	if err != nil {
 		return err
 	}
 	if err := p.Ledger.Post(tx, entry); err != nil {
 		return err
 	}
+	counted.Put(tx)
 	payment.State, payment.Fee, payment.Entry, payment.CompletedAt = state, fee, entry.ID, tx.Now()
 	return nil
 }
 
-// declineOf returns the decline code for a refusal of the books that is the payer's matter, "" for
+// declineOf returns the decline code for a refusal of the books or limits that is the payer's matter, "" for
 // any other error.
 func declineOf(err error) string {
 	switch fault.CodeOf(err) {
@@ -91,7 +111,7 @@ func declineOf(err error) string {
 	case "ledger.account_frozen", "ledger.account_closed":
 		return DeclineAccountFrozen
 	}
-	return ""
+	return limitDecline(err)
 }
 
 // feeOf is the merchant's fee: a share in basis points, rounded half-up to the minor unit, and a

@@ -8,6 +8,7 @@ import (
 	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/idempotency"
 	"github.com/feiqian/feiqian/internal/ledger"
+	"github.com/feiqian/feiqian/internal/limit"
 	"github.com/feiqian/feiqian/internal/outbox"
 )
 
@@ -24,7 +25,7 @@ type Confirmation struct {
 // the payment as it is: the payer may try again until it expires.
 //
 // Errors: payment.not_found, payment.already_*, payment.expired, payment.insufficient_funds,
-// auth.pin_*, ledger.account_frozen, idempotency.key_reused.
+// auth.pin_*, limit.exceeded, ledger.account_frozen, idempotency.key_reused.
 func (p *Payments) Confirm(ctx context.Context, c Confirmation) (idempotency.Answer, error) {
 	known, err := p.Payment(ctx, c.Payment)
 	if err != nil {
@@ -45,6 +46,12 @@ func (p *Payments) Confirm(ctx context.Context, c Confirmation) (idempotency.Ans
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
+	ask, err := p.Limits.Ask(ctx, limit.Act{
+		Customer: c.Customer, Amount: known.Amount, Method: limit.Payment, Factors: pinFactors(c.Device),
+	})
+	if err != nil {
+		return idempotency.Answer{}, err
+	}
 	now := p.Clock.Now()
 	entry := ledger.NewEntry(
 		now,
@@ -57,6 +64,7 @@ func (p *Payments) Confirm(ctx context.Context, c Confirmation) (idempotency.Ans
 	}
 	key := p.payments.Key(string(c.Payment))
 	keys := append(p.Ledger.KeysOf(entry.Lines), key, p.Auth.PINKey(c.Customer))
+	keys = append(keys, ask.Keys()...)
 	return p.Keys.Once(ctx, c.Once, keys, func(tx *commit.Tx) (int, any, error) {
 		row, found, err := p.payments.Get(tx, key)
 		if err != nil || !found {
@@ -72,7 +80,7 @@ func (p *Payments) Confirm(ctx context.Context, c Confirmation) (idempotency.Ans
 			return 0, nil, err
 		}
 		row.Customer, row.device = c.Customer, c.Device
-		if err := p.pay(tx, &row, entry, fee); err != nil {
+		if err := p.pay(tx, &row, entry, fee, ask); err != nil {
 			return 0, nil, spendFault(err)
 		}
 		p.payments.Put(tx, row)

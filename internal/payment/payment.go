@@ -3,7 +3,7 @@
 //
 // Every act is one decision of the group committer: idempotency key, guards, entry, row and event are one
 // commit. The tour: payment.go and state.go have the types and moves; create.go, code.go, confirm.go, void.go,
-// refund.go, transfer.go, top_up.go an act each; store.go all SQL.
+// refund.go, transfer.go, top_up.go an act each; limit.go asks package limit; store.go all SQL.
 package payment
 
 import (
@@ -19,6 +19,7 @@ import (
 	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/idempotency"
 	"github.com/feiqian/feiqian/internal/ledger"
+	"github.com/feiqian/feiqian/internal/limit"
 	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/outbox"
 	"github.com/feiqian/feiqian/internal/party"
@@ -109,6 +110,7 @@ type Parts struct {
 	Outbox       *outbox.Outbox
 	Keys         *idempotency.Keys
 	Parties      *party.Parties
+	Limits       *limit.Limits
 	Auth         *auth.Auth
 	Wallets      *wallet.Wallets
 	Attempts     *attempt.Attempts

@@ -11,6 +11,7 @@ import (
 	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/idempotency"
 	"github.com/feiqian/feiqian/internal/ledger"
+	"github.com/feiqian/feiqian/internal/limit"
 	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/outbox"
 )
@@ -44,8 +45,7 @@ type TopUpOrder struct {
 
 // TopUp writes the wish and the attempt, and answers pending; the bank's word comes later. Errors:
 // those of CheckAmount, bank_account.not_found, channel.amount_out_of_range, channel.not_configured,
-// party.customer_not_active, auth.pin_*,
-// idempotency.key_reused.
+// party.customer_not_active, auth.pin_*, limit.exceeded, idempotency.key_reused.
 func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Answer, error) {
 	if err := p.checkAmount(order.Amount); err != nil {
 		return idempotency.Answer{}, err
@@ -55,6 +55,10 @@ func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Ans
 		return idempotency.Answer{}, err
 	}
 	mac, err := p.Auth.PINMAC(order.Customer, order.PIN)
+	if err != nil {
+		return idempotency.Answer{}, err
+	}
+	ask, err := p.askTopUp(ctx, order.Customer, order.Amount)
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
@@ -77,6 +81,7 @@ func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Ans
 	work := id.New[id.Job](now)
 	event := outbox.Event{Kind: "top_up.created", Subject: string(topUp.ID)}
 	keys := []commit.Key{p.Auth.PINKey(order.Customer), p.Parties.CustomerKey(order.Customer)}
+	keys = append(keys, ask.Keys()...)
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
 		// Within the decision: what was answered is answered as it was, whatever has become of the channel.
 		if refusal != nil {
@@ -89,6 +94,11 @@ func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Ans
 		if err := p.Auth.RequirePIN(tx, order.Customer, mac); err != nil {
 			return 0, nil, err
 		}
+		counted, err := ask.Check(tx)
+		if err != nil {
+			return 0, nil, err
+		}
+		counted.Put(tx)
 		row := topUp
 		row.CreatedAt = tx.Now()
 		p.topUps.Put(tx, row)
@@ -116,8 +126,9 @@ func (p *Payments) settleTopUp(try attempt.Attempt) attempt.Step {
 		return fail(err)
 	}
 	entry.Lines = ledger.Flows{Stripe: try.Stripe}.TopUp(string(try.Customer), try.Channel, try.Amount, cost)
+	act := topUpAct(try.Customer, try.Amount)
 	return attempt.Step{
-		Keys: append(p.Ledger.KeysOf(entry.Lines), key),
+		Keys: append(append(p.Ledger.KeysOf(entry.Lines), key), p.Limits.BackKeys(act)...),
 		Decide: func(tx *commit.Tx, a attempt.Attempt) error {
 			row, found, err := p.topUps.Get(tx, key)
 			if err != nil || !found || row.State != TopUpPending {
@@ -131,6 +142,9 @@ func (p *Payments) settleTopUp(try attempt.Attempt) attempt.Step {
 				}
 			} else {
 				row.State, row.DeclineCode = Declined, a.DeclineCode
+				if err := p.Limits.Back(tx, limit.Done{Act: act, At: row.CreatedAt}); err != nil {
+					return err
+				}
 			}
 			p.topUps.Put(tx, row)
 			event.Kind = "top_up." + string(row.State)

@@ -9,6 +9,7 @@ import (
 	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/idempotency"
 	"github.com/feiqian/feiqian/internal/ledger"
+	"github.com/feiqian/feiqian/internal/limit"
 	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/outbox"
 	"github.com/feiqian/feiqian/internal/party"
@@ -26,9 +27,11 @@ type Transfer struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// TransferOrder asks for a transfer. PIN is six digits and is never kept.
+// TransferOrder asks for a transfer. Device is the one that the payer's session is bound to. PIN is six digits and is
+// never kept.
 type TransferOrder struct {
 	Payer  id.Customer
+	Device id.Device
 	Payee  party.Customer
 	Amount money.Amount
 	Note   string
@@ -37,13 +40,19 @@ type TransferOrder struct {
 }
 
 // Transfer moves the amount in one commit. Errors: those of CheckAmount, transfer.to_self,
-// transfer.payee_not_active, transfer.bad_note, payment.insufficient_funds, auth.pin_*,
+// transfer.payee_not_active, transfer.bad_note, limit.exceeded, payment.insufficient_funds, auth.pin_*,
 // ledger.account_*, idempotency.key_reused.
 func (p *Payments) Transfer(ctx context.Context, order TransferOrder) (idempotency.Answer, error) {
 	if err := p.checkTransfer(order); err != nil {
 		return idempotency.Answer{}, err
 	}
 	mac, err := p.Auth.PINMAC(order.Payer, order.PIN)
+	if err != nil {
+		return idempotency.Answer{}, err
+	}
+	ask, err := p.Limits.Ask(ctx, limit.Act{
+		Customer: order.Payer, Amount: order.Amount, Method: limit.Transfer, Factors: pinFactors(order.Device),
+	})
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
@@ -59,6 +68,7 @@ func (p *Payments) Transfer(ctx context.Context, order TransferOrder) (idempoten
 	transfer.Entry = entry.ID
 	event := outbox.Event{Kind: "transfer.succeeded", Subject: string(transfer.ID)}
 	keys := append(p.Ledger.KeysOf(entry.Lines), p.Auth.PINKey(order.Payer))
+	keys = append(keys, ask.Keys()...)
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
 		// Within the decision: a transfer that is done is answered as it was, whatever has become of the payee.
 		if order.Payee.State != party.StateActive {
@@ -68,9 +78,14 @@ func (p *Payments) Transfer(ctx context.Context, order TransferOrder) (idempoten
 		if err := p.Auth.RequirePIN(tx, order.Payer, mac); err != nil {
 			return 0, nil, err
 		}
+		counted, err := ask.Check(tx)
+		if err != nil {
+			return 0, nil, err
+		}
 		if err := p.Ledger.Post(tx, entry); err != nil {
 			return 0, nil, spendFault(err)
 		}
+		counted.Put(tx)
 		row := transfer
 		row.CreatedAt = tx.Now()
 		p.transfers.Append(tx, row)

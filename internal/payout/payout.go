@@ -21,6 +21,7 @@ import (
 	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/idempotency"
 	"github.com/feiqian/feiqian/internal/ledger"
+	"github.com/feiqian/feiqian/internal/limit"
 	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/outbox"
 	"github.com/feiqian/feiqian/internal/sqldb"
@@ -72,6 +73,7 @@ type Parts struct {
 	Outbox       *outbox.Outbox
 	Keys         *idempotency.Keys
 	Auth         *auth.Auth
+	Limits       *limit.Limits
 	Attempts     *attempt.Attempts
 	BankAccounts *attempt.BankAccounts
 	Stripe       string
@@ -104,7 +106,7 @@ type Order struct {
 
 // Withdraw sets the money aside, writes the attempt, and answers pending. Errors: those of
 // CheckAmount, bank_account.not_found, channel.amount_out_of_range, channel.not_configured, auth.pin_*,
-// payment.insufficient_funds, ledger.account_*, idempotency.key_reused.
+// limit.exceeded, payment.insufficient_funds, ledger.account_*, idempotency.key_reused.
 func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer, error) {
 	if err := p.CheckAmount(order.Amount); err != nil {
 		return idempotency.Answer{}, err
@@ -114,6 +116,10 @@ func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer
 		return idempotency.Answer{}, err
 	}
 	mac, err := p.Auth.PINMAC(order.Customer, order.PIN)
+	if err != nil {
+		return idempotency.Answer{}, err
+	}
+	ask, err := p.Limits.Ask(ctx, actOf(order.Customer, order.Amount))
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
@@ -137,6 +143,7 @@ func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer
 	work := id.New[id.Job](now)
 	event := outbox.Event{Kind: "payout.created", Subject: string(payout.ID)}
 	keys := append(p.Ledger.KeysOf(entry.Lines), p.Auth.PINKey(order.Customer))
+	keys = append(keys, ask.Keys()...)
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
 		// Within the decision: what was answered is answered as it was, whatever has become of the channel.
 		if refusal != nil {
@@ -145,9 +152,14 @@ func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer
 		if err := p.Auth.RequirePIN(tx, order.Customer, mac); err != nil {
 			return 0, nil, err
 		}
+		counted, err := ask.Check(tx)
+		if err != nil {
+			return 0, nil, err
+		}
 		if err := p.Ledger.Post(tx, entry); err != nil {
 			return 0, nil, lowBalance(err)
 		}
+		counted.Put(tx)
 		row := payout
 		row.CreatedAt, row.Entry = tx.Now(), entry.ID
 		p.table.Put(tx, row)
@@ -155,6 +167,11 @@ func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer
 		body, err := p.Outbox.Announce(tx, event, row)
 		return 201, body, err
 	})
+}
+
+// actOf is a withdrawal as the limits see it. It is counted without regard to factors.
+func actOf(customer id.Customer, amount money.Amount) limit.Act {
+	return limit.Act{Customer: customer, Amount: amount, Method: limit.Withdrawal}
 }
 
 func lowBalance(err error) error {
@@ -189,7 +206,9 @@ func (p *Payouts) settle(try attempt.Attempt) attempt.Step {
 		now,
 		try.Subject,
 		flows.WithdrawalReturned(string(try.Customer), try.Channel, try.Amount)...)
+	act := actOf(try.Customer, try.Amount)
 	keys := append(append(p.Ledger.KeysOf(paid.Lines), p.Ledger.KeysOf(returned.Lines)...), key)
+	keys = append(keys, p.Limits.BackKeys(act)...)
 	return attempt.Step{Keys: keys, Decide: func(tx *commit.Tx, a attempt.Attempt) error {
 		row, found, err := p.table.Get(tx, key)
 		if err != nil || !found || row.State != Pending {
@@ -198,6 +217,8 @@ func (p *Payouts) settle(try attempt.Attempt) attempt.Step {
 		to, entry := Declined, returned
 		if a.State == channel.AttemptSucceeded {
 			to, entry = Succeeded, paid
+		} else if err := p.Limits.Back(tx, limit.Done{Act: act, At: row.CreatedAt}); err != nil {
+			return err
 		}
 		if row.State, err = row.State.Move(to); err != nil {
 			return err

@@ -31,6 +31,7 @@ func (w *world) liveCustomer(t *testing.T) person {
 	in, err := w.Auth.StartSession(t.Context(), customer.ID, auth.DeviceRequest{Name: "phone"})
 	must(t, err)
 	p.id, p.token, p.device = customer.ID, in.Token, in.Device
+	must(t, w.Parties.ChangeClass(t.Context(), p.id, party.ClassMax))
 	must(t, w.Auth.SetPIN(t.Context(), auth.PINChange{Customer: p.id, Password: password, NewPIN: pin}))
 	return p
 }

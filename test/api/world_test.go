@@ -217,7 +217,7 @@ const (
 	pin      = "739402"
 )
 
-// person makes a customer with balance, paid in from the bank.
+// person makes a verified customer with balance, paid in from the bank.
 func (w *world) person(t testing.TB, balance int64) person {
 	t.Helper()
 	n := w.next()
@@ -228,6 +228,7 @@ func (w *world) person(t testing.TB, balance int64) person {
 	in, err := w.Auth.StartSession(t.Context(), customer.ID, auth.DeviceRequest{Name: "phone"})
 	must(t, err)
 	p.id, p.token, p.device = customer.ID, in.Token, in.Device
+	must(t, w.Parties.ChangeClass(t.Context(), p.id, party.ClassMax))
 	must(t, w.Auth.SetPIN(t.Context(), auth.PINChange{Customer: p.id, Password: password, NewPIN: pin}))
 	must(t, w.bank.OpenAccount(t.Context(), bank.SeedAccount{
 		Number: p.number, HolderName: name, Balance: cny(1_000_000_00),
