@@ -68,6 +68,7 @@ var access = map[string]string{
 	"POST /wallet/v1/transfers":             customers,
 	"GET /wallet/v1/payments/{id}":          customers,
 	"POST /wallet/v1/payments/{id}/confirm": customers,
+	"GET /wallet/v1/limits":                 customers,
 
 	"POST /ops/v1/login":                       anybody,
 	"POST /ops/v1/logout":                      everyRole,
@@ -91,6 +92,9 @@ var access = map[string]string{
 	"GET /ops/v1/jobs/dead":                    admins,
 	"POST /ops/v1/jobs/{id}/retry":             admins,
 	"POST /ops/v1/sandbox/clock":               admins,
+	"GET /ops/v1/limits":                       "admin auditor",
+	"GET /ops/v1/limits/{rule}/history":        "admin auditor",
+	"POST /ops/v1/limits/{rule}/changes":       admins,
 }
 
 // names are ids that nothing has, for the parameters of a path.
@@ -119,6 +123,8 @@ func concrete(path string) string {
 		string(id.New[id.Entry](instant)),
 		"{account}",
 		"2001:CNY:cus_nobody",
+		"{rule}",
+		"cn.nothing",
 		"{key}",
 		string(id.New[id.APIKey](instant)),
 	).Replace(path)

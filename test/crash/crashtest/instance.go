@@ -55,6 +55,7 @@ func NewInstance(t *testing.T, binary, database, dataDir string) *Instance {
 	cfg := config.Default()
 	cfg.Database, cfg.DataDir = database, dataDir
 	cfg.Listen, cfg.SandboxListen = freeAddress(t), freeAddress(t)
+	cfg.Jurisdiction = "plain" // the people act as often as they can, and newcomers are not verified
 	i := &Instance{
 		URL: "http://" + cfg.Listen, BankURL: "http://" + cfg.SandboxListen, Config: cfg,
 		t: t, binary: binary, log: filepath.Join(t.TempDir(), "log"),
@@ -90,7 +91,8 @@ func tail(name string) []byte {
 func (i *Instance) command(ctx context.Context, name string) *exec.Cmd {
 	command := exec.CommandContext(ctx, i.binary, name,
 		"--listen", i.Config.Listen, "--sandbox-listen", i.Config.SandboxListen,
-		"--database", i.Config.Database, "--data-dir", i.Config.DataDir, "--log-level", "warn")
+		"--database", i.Config.Database, "--data-dir", i.Config.DataDir, "--log-level", "warn",
+		"--jurisdiction", i.Config.Jurisdiction)
 	command.Dir = i.Config.DataDir // no settings file of the developer's is read
 	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
 	return command
