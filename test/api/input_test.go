@@ -242,7 +242,7 @@ func TestTexts(t *testing.T) {
 			w.refused(t, test.status, test.code, transfer(test.change))
 		}
 		// Too little money: refused, and not counted as anything.
-		w.refused(t, 409, "payment.insufficient_funds", transfer(map[string]any{"amount": 500_000}))
+		w.refused(t, 409, "payment.insufficient_funds", transfer(map[string]any{"amount": 400_000}))
 		w.refused(t, 409, "payment.insufficient_funds", p.bankMoney(w, "/wallet/v1/withdrawals", 1_000_000))
 		w.refused(t, 409, "payment.insufficient_funds", payee.confirm(w, w.created(t, s, 100).ID))
 		// Beyond what the bank takes at once.
