@@ -169,8 +169,8 @@ func (a *App) wire(ctx context.Context, version string) error {
 	a.closers = append(a.closers, release)
 	a.Payments = payment.New(payment.Parts{
 		Committer: c, DB: a.DB, Clock: a.Clock, Ledger: a.Ledger, Outbox: events, Keys: a.keys, Parties: a.Parties,
-		Limits: a.Limits, Auth: a.Auth, Wallets: wallets, Attempts: a.Attempts, BankAccounts: accounts, Currencies: currencies,
-		Stripe: stripe,
+		Auth: a.Auth, Wallets: wallets, Attempts: a.Attempts, BankAccounts: accounts, Currencies: currencies,
+		Limits: a.Limits, Stripe: stripe,
 	})
 	a.Payouts = payout.New(payout.Parts{
 		Committer: c, DB: a.DB, Clock: a.Clock, Ledger: a.Ledger, Outbox: events, Keys: a.keys, Auth: a.Auth,

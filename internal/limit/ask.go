@@ -54,7 +54,7 @@ func (c Counted) Put(tx *commit.Tx) { c.table.Put(tx, c.row) }
 // Check refuses an act that a rule forbids, in a decision that declared Keys; it writes nothing. Errors: limit.exceeded
 // (Conflict; Details is a Refusal).
 func (a *Ask) Check(tx *commit.Tx) (Counted, error) {
-	row, err := a.limits.counters(tx, a.counters, a.act.Customer, a.act.Amount.Currency)
+	row, err := a.limits.counters(tx, a.counters, a.act)
 	if err != nil {
 		return Counted{}, err
 	}
@@ -98,10 +98,10 @@ func (a *Ask) refuse(r *compiled, left int64, row *counters, now time.Time) erro
 }
 
 // counters returns the row of a declared key, or a fresh one.
-func (l *Limits) counters(tx *commit.Tx, key commit.Key, customer id.Customer, currency money.Currency) (counters, error) {
+func (l *Limits) counters(tx *commit.Tx, key commit.Key, act Act) (counters, error) {
 	row, found, err := l.counterTable.Get(tx, key)
 	if !found {
-		row = counters{ID: countersID(customer, currency)}
+		row = counters{ID: countersID(act.Customer, act.Amount.Currency)}
 	}
 	return row, err
 }

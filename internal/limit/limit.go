@@ -8,8 +8,8 @@
 // (counters.go), read, checked and written in the decision that moves the money, so that no race passes a limit
 // (ask.go). So a rule that is new or changed counts what was paid before it.
 //
-// Refunds give nothing back: a payment that was made was made, and no source of the presets says otherwise. A withdrawal
-// or top-up that the bank refused was not made and is given back (Back).
+// Refunds give nothing back: a payment that was made was made, and no source of the presets says otherwise. A
+// withdrawal or top-up that the bank refused was not made and is given back (Back).
 package limit
 
 import (

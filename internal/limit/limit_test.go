@@ -135,7 +135,13 @@ func (n *node) written(t *testing.T) string {
 }
 
 // refused checks that act fails with code and writes nothing.
-func (n *node) refused(t *testing.T, code string, act func() error) *fault.Fault {
+func (n *node) refused(t *testing.T, code string, act func() error) {
+	t.Helper()
+	_ = n.refusal(t, code, act)
+}
+
+// refusal is refused, and returns the fault.
+func (n *node) refusal(t *testing.T, code string, act func() error) *fault.Fault {
 	t.Helper()
 	before := n.written(t)
 	err := act()
@@ -157,7 +163,7 @@ func TestCheck(t *testing.T) {
 			if err := n.pay(t.Context(), n.act(payer, most-1)); err != nil {
 				t.Fatal(err)
 			}
-			f := n.refused(t, "limit.exceeded", func() error { return n.pay(t.Context(), n.act(payer, 2)) })
+			f := n.refusal(t, "limit.exceeded", func() error { return n.pay(t.Context(), n.act(payer, 2)) })
 			refusal, ok := f.Details.(limit.Refusal)
 			if !ok || refusal.Left.Minor != 1 || refusal.Limit.Minor != most || f.Kind != fault.Conflict ||
 				f.Hint != refusal.Lifts.English || !strings.Contains(f.Message, "0.01 CNY") || refusal.Lifts.Chinese == "" {
@@ -169,7 +175,7 @@ func TestCheck(t *testing.T) {
 			n.refused(t, "limit.exceeded", func() error { return n.pay(t.Context(), n.act(payer, 1)) })
 		}
 		payer := n.customer(t, 0)
-		f := n.refused(t, "limit.exceeded", func() error { return n.pay(t.Context(), n.act(payer, 1)) })
+		f := n.refusal(t, "limit.exceeded", func() error { return n.pay(t.Context(), n.act(payer, 1)) })
 		if refusal, ok := f.Details.(limit.Refusal); !ok || refusal.Rule != "cn.unverified" {
 			t.Errorf("%+v", f.Details)
 		}
@@ -287,7 +293,7 @@ func TestTighten(t *testing.T) {
 		if err != nil || change.Reason != "fraud wave" || change.EffectiveAt != change.CreatedAt {
 			t.Fatalf("%+v %v", change, err)
 		}
-		n.refused2(t, payer)
+		n.stopped(t, payer)
 		time.Sleep(2100 * time.Millisecond)
 		then := paid.Load()
 		time.Sleep(100 * time.Millisecond)
@@ -313,8 +319,8 @@ func TestTighten(t *testing.T) {
 	})
 }
 
-// refused2 checks that a payment is refused, while others pay.
-func (n *node) refused2(t *testing.T, payer id.Customer) {
+// stopped checks that a payment is refused, while others pay.
+func (n *node) stopped(t *testing.T, payer id.Customer) {
 	t.Helper()
 	if err := n.pay(t.Context(), n.act(payer, 3)); fault.CodeOf(err) != "limit.exceeded" {
 		t.Errorf("the node that changed the figure: %v", err)

@@ -145,7 +145,8 @@ func (l *Limits) snapshot(ctx context.Context) (*snapshot, error) {
 	return known, nil
 }
 
-// age returns how old a snapshot is; what was changed on this node since, or read by a clock that went back, is too old.
+// age returns how old a snapshot is; what was changed on this node since, or read by a clock that went back, is too
+// old.
 func (l *Limits) age(known *snapshot) time.Duration {
 	if known == nil || known.epoch != l.epoch.Load() {
 		return staleMax

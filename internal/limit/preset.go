@@ -2,6 +2,7 @@ package limit
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -94,7 +95,7 @@ func (r *Rule) check() error {
 	switch {
 	case r.ID == "" || r.Source == "" || r.Title.Chinese == "" || r.Title.English == "" ||
 		r.Lifts.Chinese == "" || r.Lifts.English == "":
-		return fmt.Errorf("id, source, title and lifts must be said")
+		return errors.New("id, source, title and lifts must be said")
 	case !slices.Contains([]string{"class", "factors", "qr", "operator"}, r.Kind):
 		return fmt.Errorf("kind %q is not known", r.Kind)
 	case !slices.Contains([]Period{Transaction, Day, Year, Lifetime, SinceTwoFactors}, r.Period):
@@ -102,7 +103,7 @@ func (r *Rule) check() error {
 	case r.Minor != nil && (*r.Minor < 0 || *r.Minor > money.MaxMinor):
 		return fmt.Errorf("an amount is 0 to %d minor units", money.MaxMinor)
 	case r.Minor != nil && *r.Minor > 0 && r.Currency == "":
-		return fmt.Errorf("an amount has a currency")
+		return errors.New("an amount has a currency")
 	case currencyErr != nil:
 		return currencyErr
 	case dateErr != nil:

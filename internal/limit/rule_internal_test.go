@@ -291,6 +291,7 @@ func TestDates(t *testing.T) {
 	}
 }
 
+//nolint:paralleltest // AllocsPerRun counts what others allocate, too
 func TestCheckAllocatesNothing(t *testing.T) {
 	rules := compile(preset(t, "cn"), nil)
 	row := counters{On: "2026-11-22"}

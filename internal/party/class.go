@@ -11,8 +11,8 @@ import (
 // ClassMax is the highest payment account class.
 const ClassMax Class = 3
 
-// SetClass gives a customer a payment account class, up or down, in a decision that declared CustomerKey. What is decided
-// later is limited by the new class. A class that the customer has already writes nothing. Errors:
+// SetClass gives a customer a payment account class, up or down, in a decision that declared CustomerKey. What is
+// decided later is limited by the new class. A class that the customer has already writes nothing. Errors:
 // party.customer_not_found, party.bad_class.
 func (p *Parties) SetClass(tx *commit.Tx, name id.Customer, class Class) error {
 	if class < 0 || class > ClassMax {

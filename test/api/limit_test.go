@@ -53,7 +53,7 @@ func (w *world) exceeds(t testing.TB, rule string, left int64, call apitest.Requ
 	}
 	lifts, _ := details["lifts"].(map[string]any)
 	amount, _ := details["left"].(map[string]any)
-	if fmt.Sprint(amount["amount"]) != fmt.Sprint(left) || lifts["zh"] == "" || lifts["en"] != problem.Hint {
+	if amount["amount"] != float64(left) || lifts["zh"] == "" || lifts["en"] != problem.Hint {
 		t.Errorf("%v, want %d left", details, left)
 	}
 }
