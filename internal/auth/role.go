@@ -24,7 +24,7 @@ const (
 	ReadAudit       Permission = "audit.read"
 	ReadStaff       Permission = "staff.read"
 	WriteStaff      Permission = "staff.write"
-	Operate         Permission = "system.operate" // jobs, the sandbox's clock
+	Operate         Permission = "system.operate"  // jobs, the sandbox's clock
 	ReadIdentity    Permission = "identity.read"   // real-name verification, masked
 	ReviewIdentity  Permission = "identity.review" // see document images, approve, refuse, ask again
 )

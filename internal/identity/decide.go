@@ -60,7 +60,9 @@ func (s *Identities) keys(customer id.Customer, macs []string) []commit.Key {
 	return keys
 }
 
-func checkID(customer id.Customer, channel Channel) string { return string(customer) + "/" + string(channel) }
+func checkID(customer id.Customer, channel Channel) string {
+	return string(customer) + "/" + string(channel)
+}
 
 // load reads a dossier. A customer without a verification has one of StateNone.
 func (s *Identities) load(tx *commit.Tx, customer id.Customer, macs []string) (*dossier, error) {
@@ -71,7 +73,7 @@ func (s *Identities) load(tx *commit.Tx, customer id.Customer, macs []string) (*
 		return nil, err
 	}
 	if !found {
-		return nil, fault.New(fault.NotFound, "party.customer_not_found", "there is no such customer")
+		return nil, customerNotFound()
 	}
 	if d.record, found, err = s.records.Get(tx, s.records.Key(string(customer))); err != nil {
 		return nil, err
@@ -101,6 +103,10 @@ func (s *Identities) load(tx *commit.Tx, customer id.Customer, macs []string) (*
 		}
 	}
 	return d, nil
+}
+
+func customerNotFound() error {
+	return fault.New(fault.NotFound, "party.customer_not_found", "there is no such customer")
 }
 
 // move changes the state of a verification by the table.

@@ -134,4 +134,3 @@ func (c *check) heard(outcome Outcome, now time.Time) CheckState {
 	}
 	return CheckUnknown
 }
-

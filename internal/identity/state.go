@@ -85,12 +85,12 @@ func (s CheckState) under() bool { return s == CheckWaiting || s == CheckUnknown
 
 // Reasons of reviews, failed checks and events: stable words for programs.
 const (
-	ReasonDuplicate     = "duplicate_document"  // another customer has shown this document
-	ReasonRefusedBefore = "refused_before"      // staff refused this customer before
-	ReasonOtherDocument = "other_document"      // a verified customer shows another document
-	ReasonStaff         = "requested_by_staff"  // staff ask for verification again
-	ReasonMismatch      = "mismatch"            // the channel says that something differs
-	ReasonNotFound      = "not_found"           // the channel knows nobody of that document
-	ReasonWrongAnswer   = "wrong_answer"        // the person's word to the channel was wrong
+	ReasonDuplicate     = "duplicate_document" // another customer has shown this document
+	ReasonRefusedBefore = "refused_before"     // staff refused this customer before
+	ReasonOtherDocument = "other_document"     // a verified customer shows another document
+	ReasonStaff         = "requested_by_staff" // staff ask for verification again
+	ReasonMismatch      = "mismatch"           // the channel says that something differs
+	ReasonNotFound      = "not_found"          // the channel knows nobody of that document
+	ReasonWrongAnswer   = "wrong_answer"       // the person's word to the channel was wrong
 	ReasonStaffRefused  = "refused_by_staff"
 )

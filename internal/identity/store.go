@@ -60,26 +60,51 @@ func (s *Identities) readCheck(ctx context.Context, name string) (check, error) 
 	return c, fault.Wrap(s.db.Fault(err), "read check "+name)
 }
 
-// readDossier reads what a view shows.
+// readDossier reads what a view shows, on one snapshot: a class and the checks that it follows from belong together.
+// Of the customer it reads the class only.
 func (s *Identities) readDossier(ctx context.Context, customer id.Customer) (*dossier, error) {
+	tx, err := s.db.Read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead})
+	if err != nil {
+		return nil, fault.Wrap(s.db.Fault(err), "read a verification")
+	}
+	defer tx.Rollback()
 	d := &dossier{holders: map[string]holder{}, checks: map[Channel]check{}}
-	var err error
-	if d.customer, err = s.parties.Customer(ctx, customer); err != nil {
-		return nil, err
+	d.customer.ID = customer
+	err = tx.QueryRowContext(ctx, "SELECT account_class FROM customers WHERE id = $1", string(customer)).
+		Scan(&d.customer.Class)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, customerNotFound()
 	}
-	if d.record, _, err = s.readRecord(ctx, customer); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, fault.Wrap(s.db.Fault(err), "read a verification")
 	}
-	for _, channel := range Channels() {
-		c, err := s.readCheck(ctx, checkID(customer, channel))
+	d.record, err = scanRecord(tx.QueryRowContext(ctx, recordColumns+" WHERE customer_id = $1", string(customer)).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		d.record, err = record{Customer: customer, State: StateNone}, nil
+	}
+	if err != nil {
+		return nil, fault.Wrap(s.db.Fault(err), "read a verification")
+	}
+	err = s.readChecks(ctx, tx, d)
+	return d, err
+}
+
+// readChecks reads a customer's checks: the ids from CUSTOMER/ to CUSTOMER0, the character behind the slash.
+func (s *Identities) readChecks(ctx context.Context, tx *sql.Tx, d *dossier) error {
+	name := string(d.customer.ID)
+	rows, err := tx.QueryContext(ctx, checkColumns+" WHERE id > $1 AND id < $2", name+"/", name+"0")
+	if err != nil {
+		return fault.Wrap(s.db.Fault(err), "read checks")
+	}
+	defer rows.Close()
+	for rows.Next() {
+		c, err := scanCheck(rows.Scan)
 		if err != nil {
-			return nil, err
+			return fault.Wrap(err, "read checks")
 		}
-		if c.ID != "" {
-			d.checks[channel] = c
-		}
+		d.checks[c.Channel] = c
 	}
-	return d, nil
+	return fault.Wrap(s.db.Fault(rows.Err()), "read checks")
 }
 
 // readDue returns the customers whose verification is due at micros, the longest due first.

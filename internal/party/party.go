@@ -81,7 +81,7 @@ const (
 )
 
 // Roles lists all roles.
-func Roles() []Role { 
+func Roles() []Role {
 	return []Role{RoleAdmin, RoleFinance, RoleSupport, RoleAuditor, RoleCompliance, RoleRisk}
 }
 

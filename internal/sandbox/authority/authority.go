@@ -10,6 +10,7 @@ package authority
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -199,7 +200,7 @@ func (s *Server) load() error {
 			}
 			s.state.People = append(s.state.People, p)
 		}
-		return s.save()
+		return nil // it is kept with the first change
 	}
 	if err != nil {
 		return err
@@ -222,10 +223,11 @@ func (s *Server) save() error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(s.config.StatePath+".new", text, 0o600); err != nil {
+	fresh := s.config.StatePath + "." + rand.Text()
+	if err := os.WriteFile(fresh, text, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(s.config.StatePath+".new", s.config.StatePath)
+	return os.Rename(fresh, s.config.StatePath)
 }
 
 // wait waits for d and reports whether it passed in full.
