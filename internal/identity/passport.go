@@ -12,6 +12,7 @@ const (
 	permitLength             = 9
 	mrzLine                  = 44 // characters of each of the two lines, ICAO 9303 part 4
 	mrzFiller                = "<"
+	mrzAlphabet              = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ<"
 	pivotYears               = 10
 )
 
@@ -46,6 +47,9 @@ func ParseMRZ(text string, now time.Time) (Document, error) {
 	bad := invalid("identity.bad_mrz", "these are not the two lines of a passport, or a character was misread", "mrz")
 	lines := strings.Fields(strings.ToUpper(text))
 	if len(lines) != 2 || len(lines[0]) != mrzLine || len(lines[1]) != mrzLine || lines[0][0] != 'P' {
+		return Document{}, bad
+	}
+	if strings.Trim(lines[0]+lines[1], mrzAlphabet) != "" {
 		return Document{}, bad
 	}
 	zone := lines[1]
