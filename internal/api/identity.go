@@ -36,9 +36,10 @@ func (s *Services) identityEndpoints() []Endpoint {
 		Handle(route(post, "/checks", "start_identity_check", "Start the check of one channel",
 			"The channel is asked in the background: read the verification until the check is `passed` or `failed`. `unknown` "+
 				"has no answer yet and is asked again by itself. `card` wants card_number, `bank_transfer` account_number; the phone "+
-				"is the registered one. At most five starts a day of one channel."), s.startIdentityCheck),
+				"is the registered one. At most four starts a day of one channel."), s.startIdentityCheck),
 		Handle(route(post, "/checks/{channel}/answer", "answer_identity_check", "Say the amount of the deposit",
-			"For a check in state `asked`: the channel has sent 0.01 to 0.99 to the account. Three wrong amounts fail the check."),
+			"For a check in state `asked`: the channel has sent 0.01 to 0.99 to the account. Three wrong amounts fail "+
+				"the check and close the channel for thirty days."),
 			s.answerIdentityCheck),
 	}
 }

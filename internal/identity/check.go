@@ -160,7 +160,7 @@ func (d *dossier) startable(channel Channel, now time.Time) (check, error) {
 		return check{ID: checkID(r.Customer, channel), Customer: r.Customer, Channel: channel, CreatedAt: now}, nil
 	}
 	switch {
-	case c.State.under(), c.State == CheckAsked && c.Answers < answersMax && now.Before(c.UpdatedAt.Add(askedFor)):
+	case c.State.under(), c.State == CheckAsked && (c.Answers > 0 || now.Before(c.UpdatedAt.Add(askedFor))):
 		return check{}, fault.New(fault.Conflict, "identity.check_under_way", "this check is under way").WithParam("channel")
 	case c.counts(now):
 		return check{}, fault.New(fault.Conflict, "identity.check_passed", "this check was passed already").
@@ -172,7 +172,8 @@ func (d *dossier) startable(channel Channel, now time.Time) (check, error) {
 	return c, nil
 }
 
-// askedFor is how long a person has for an answer before another start is allowed.
+// askedFor is how long a person has for the first answer before another start is allowed; who has guessed stays with
+// what was asked.
 const askedFor = time.Hour
 
 // enqueue writes the job that asks the channel about this try.
@@ -181,7 +182,7 @@ func (s *Identities) enqueue(tx *commit.Tx, c check, work id.Job) {
 }
 
 // AnswerCheck takes a customer's word to a channel that asked: the amount of the deposit, 1 to 99 minor units. Three
-// wrong ones fail the check. Errors: identity.bad_amount, identity.not_asked, party.customer_not_active.
+// wrong ones fail the check, and the channel is closed to the customer for thirty days. Errors: identity.bad_amount, identity.not_asked, party.customer_not_active.
 func (s *Identities) AnswerCheck(
 	ctx context.Context, customer id.Customer, channel Channel, amountMinor int64,
 ) (View, error) {

@@ -140,9 +140,18 @@ func (s *Identities) voidCheck(tx *commit.Tx, d *dossier, channel Channel) error
 	if !there {
 		return nil
 	}
-	c.Reference, c.Reason, c.Masked, c.ValidUntil = "", "", "", time.Time{}
+	if c.Answers > 0 && c.State != CheckPassed {
+		c.block(tx.Now()) // to begin again with another document is no way to more guesses
+	}
+	c.Reference, c.Reason, c.Masked, c.Answers, c.ValidUntil = "", "", "", 0, time.Time{}
 	return s.putCheck(tx, d, c, CheckNone)
 }
+
+// blockedFor is how long a channel is closed to somebody who guessed wrong: three of 99 amounts in that time.
+const blockedFor = 30 * day
+
+// block closes the channel for the customer.
+func (c *check) block(now time.Time) { c.Starts, c.StartsSince = startsMax, now.Add(blockedFor-day) }
 
 func (s *Identities) voidChecks(tx *commit.Tx, d *dossier) error {
 	for _, channel := range Channels() {

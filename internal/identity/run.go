@@ -125,6 +125,7 @@ func (c *check) heard(outcome Outcome, now time.Time) CheckState {
 			if c.Answers < answersMax {
 				return CheckAsked
 			}
+			c.block(now)
 		}
 		return CheckFailed
 	case OutcomeNotFound:

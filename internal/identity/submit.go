@@ -14,7 +14,7 @@ import (
 
 const (
 	submissionsMax = 5 // in a day
-	startsMax      = 5 // of one channel in a day
+	startsMax      = 4 // of one channel in a day: card networks count no more than four checks of a card
 	day            = 24 * time.Hour
 )
 
@@ -115,7 +115,7 @@ func inReview() error {
 		WithHint("wait for their decision")
 }
 
-// countTry counts one try of at most most a day.
+// countTry counts one try of at most most a day. A since that lies ahead blocks until a day behind it: see block.
 func countTry(n *int64, since *time.Time, now time.Time, most int64) *fault.Fault {
 	if since.IsZero() || !now.Before(since.Add(day)) {
 		*n, *since = 0, now

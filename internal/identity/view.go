@@ -108,6 +108,7 @@ func (s *Identities) StaffView(ctx context.Context, customer id.Customer) (Staff
 		Customer: customer, Note: r.Note, DecidedBy: string(r.DecidedBy), Later: r.Later,
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, View: s.view(d),
 	}
+	out.Reason = r.Reason
 	if out.Others, err = s.readOthers(ctx, r); err != nil {
 		return StaffView{}, err
 	}
@@ -118,7 +119,7 @@ func (s *Identities) StaffView(ctx context.Context, customer id.Customer) (Staff
 func (s *Identities) view(d *dossier) View {
 	r, now := d.record, s.clock.Now()
 	out := View{
-		State: r.State, Reason: r.Reason, Class: d.customer.Class, Limits: Terms()[d.customer.Class],
+		State: r.State, Reason: r.publicReason(), Class: d.customer.Class, Limits: Terms()[d.customer.Class],
 		Checks: []CheckView{}, Classes: Terms(),
 	}
 	if r.State != StateNone {
@@ -134,6 +135,14 @@ func (s *Identities) view(d *dossier) View {
 	}
 	out.Next = s.nextClass(d, now)
 	return out
+}
+
+// publicReason is what the customer may know: not why staff look, since that may be about somebody else.
+func (r record) publicReason() string {
+	if r.State == StateReview {
+		return ""
+	}
+	return r.Reason
 }
 
 func (c check) view(channel Channel, now time.Time) CheckView {
