@@ -159,7 +159,7 @@ func OpenWorld(cfg config.Config) (World, error) {
 		})
 	}
 	world.Merchants = []WorldMerchant{{Name: "四海茶馆", FeeBps: 60}, {Name: "Harbor Coffee", FeeBps: 38}}
-	for _, role := range []party.Role{party.RoleAdmin, party.RoleFinance} {
+	for _, role := range []party.Role{party.RoleAdmin, party.RoleFinance, party.RoleCompliance} {
 		world.Staff = append(world.Staff, WorldStaff{
 			Name: string(role), Email: string(role) + "@feiqian.test", Role: role, Password: secretWord(),
 		})
