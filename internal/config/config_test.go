@@ -258,7 +258,7 @@ func TestShownWithoutSecrets(t *testing.T) {
 			t.Errorf("%s shows %s", way, text)
 		}
 	}
-	if lines := c.Lines(); len(lines) != 17 || lines[0] != "listen = 127.0.0.1:8080" {
+	if lines := c.Lines(); len(lines) != 18 || lines[0] != "listen = 127.0.0.1:8080" {
 		t.Errorf("Lines = %q", lines)
 	}
 }
