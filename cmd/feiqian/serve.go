@@ -15,6 +15,7 @@ import (
 	"github.com/feiqian/feiqian/internal/channel"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/config"
+	"github.com/feiqian/feiqian/internal/identity"
 )
 
 func serveCommand() *cobra.Command {
@@ -68,8 +69,9 @@ func serve(ctx context.Context, cfg config.Config, out io.Writer) error {
 	}
 	clk := &clock.Clock{}
 	var (
-		world    app.World
-		channels []channel.Channel
+		world     app.World
+		channels  []channel.Channel
+		verifiers []identity.Verifier
 	)
 	if cfg.Mode == config.Sandbox {
 		if world, err = app.OpenWorld(cfg); err != nil {
@@ -84,12 +86,19 @@ func serve(ctx context.Context, cfg config.Config, out io.Writer) error {
 		}
 		defer bank.Close()
 		channels = append(channels, route)
+		authority, people, err := app.StartAuthority(ctx, cfg, world, clk)
+		if err != nil {
+			return err
+		}
+		defer authority.Close()
+		verifiers = people
 	}
 	instance, err := app.New(ctx, cfg, clk, version, channels...)
 	if err != nil {
 		return err
 	}
 	defer instance.Close()
+	instance.Identity.Register(verifiers...)
 	if cfg.Mode == config.Sandbox {
 		if err := instance.Seed(ctx, &world); err != nil {
 			return err
@@ -128,6 +137,7 @@ func printWorld(out io.Writer, cfg config.Config, world app.World, logKey string
 	fmt.Fprintf(out, "  API        %s      docs %s/docs   openapi %s/openapi.json\n", address, address, address)
 	fmt.Fprintf(out, "  Health     %s/healthz /readyz /metrics\n", address)
 	fmt.Fprintf(out, "  Bank       http://%s   (simulated; magic amounts: /control/magic_amounts)\n", cfg.SandboxListen)
+	fmt.Fprintf(out, "  Authority  http://%s   (simulated; people: /control/people)\n", cfg.AuthorityListen)
 	fmt.Fprintf(out, "  Database   %s\n\n", masked(cfg))
 	fmt.Fprintf(out, "  %-10s %-16s %-18s %s\n", "Customer", "phone", "password", "PIN")
 	for _, c := range world.Customers {

@@ -32,6 +32,17 @@ func (a *Answer[T]) stored() (status int, body []byte, replayed bool) {
 	return a.Status, a.Body, a.Replayed
 }
 
+// File is an answer that is no JSON: bytes that the caller keeps, such as an image. It is never shown in place, never
+// stored on the way and never guessed at.
+type File struct {
+	// Media is the type, one of those that the route documents: image/jpeg or image/png.
+	Media string
+	Body  []byte
+}
+
+// fileMedia are the types a File may have.
+func fileMedia() []string { return []string{"image/jpeg", "image/png"} }
+
 // Encode returns v as JSON, exactly as answers are written: a nil slice is [], a map is sorted, HTML is not
 // escaped. The tag omitempty leaves out "", [] and null, omitzero any zero value. Errors: v holds
 // text that is not UTF-8, or is nothing JSON can say.

@@ -93,6 +93,12 @@ func (e *endpoint) write(x *exchange, answer any) error {
 	case *NoContent:
 		x.WriteHeader(http.StatusNoContent)
 		return nil
+	case *File:
+		header["Content-Type"] = []string{answer.Media}
+		header["Content-Disposition"] = []string{"attachment"}
+		header["Content-Security-Policy"] = []string{"default-src 'none'; sandbox"}
+		x.send(cmp.Or(status, http.StatusOK), answer.Body)
+		return nil
 	case storedAnswer:
 		var replayed bool
 		if status, body, replayed = answer.stored(); replayed {

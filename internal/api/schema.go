@@ -162,6 +162,16 @@ func (b *book) responses(e Endpoint) map[string]*huma.Response {
 	if e.response == reflect.TypeFor[NoContent]() {
 		return map[string]*huma.Response{"204": {Description: "Done.", Headers: headers}, "default": problem}
 	}
+	if e.response == reflect.TypeFor[File]() {
+		content := map[string]*huma.MediaType{}
+		for _, media := range fileMedia() {
+			content[media] = &huma.MediaType{}
+		}
+		return map[string]*huma.Response{
+			strconv.Itoa(cmp.Or(e.Status, http.StatusOK)): {Description: "The file.", Headers: headers, Content: content},
+			"default": problem,
+		}
+	}
 	shown := e.response
 	if answer, ok := reflect.TypeAssert[storedAnswer](reflect.New(e.response)); ok {
 		shown = answer.documented()

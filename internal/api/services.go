@@ -11,6 +11,7 @@ import (
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/config"
 	"github.com/feiqian/feiqian/internal/idempotency"
+	"github.com/feiqian/feiqian/internal/identity"
 	"github.com/feiqian/feiqian/internal/job"
 	"github.com/feiqian/feiqian/internal/ledger"
 	"github.com/feiqian/feiqian/internal/limit"
@@ -30,6 +31,7 @@ type Services struct {
 	ClockMoved   func(ahead time.Duration) error
 	Currencies   []money.Currency
 	Auth         *auth.Auth
+	Identity     *identity.Identities
 	Parties      *party.Parties
 	Wallets      *wallet.Wallets
 	Ledger       *ledger.Ledger
@@ -56,6 +58,8 @@ func (s *Services) Endpoints() []Endpoint {
 		s.opsSignInEndpoints(),
 		s.opsBooksEndpoints(),
 		s.opsEndpoints(),
+		s.identityEndpoints(),
+		s.opsIdentityEndpoints(),
 		s.sandboxEndpoints(),
 	)
 }

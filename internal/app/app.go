@@ -29,6 +29,7 @@ import (
 	"github.com/feiqian/feiqian/internal/config"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/idempotency"
+	"github.com/feiqian/feiqian/internal/identity"
 	"github.com/feiqian/feiqian/internal/job"
 	"github.com/feiqian/feiqian/internal/ledger"
 	"github.com/feiqian/feiqian/internal/limit"
@@ -60,6 +61,7 @@ type App struct {
 	Parties   *party.Parties
 	Limits    *limit.Limits
 	Auth      *auth.Auth
+	Identity  *identity.Identities
 	Payments  *payment.Payments
 	Payouts   *payout.Payouts
 	Attempts  *attempt.Attempts
@@ -118,8 +120,8 @@ func (a *App) checkVaultKey(ctx context.Context) error {
 		return nil
 	}
 	var used bool
-	if err := a.DB.Read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM devices) OR EXISTS (SELECT 1 FROM pins)").
-		Scan(&used); err != nil {
+	if err := a.DB.Read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM devices) OR EXISTS (SELECT 1 FROM pins)"+
+		" OR EXISTS (SELECT 1 FROM identities)").Scan(&used); err != nil {
 		return fmt.Errorf("look for keys in use: %w", err)
 	}
 	if !used {
@@ -145,6 +147,10 @@ func (a *App) wire(ctx context.Context, version string) error {
 	a.Parties = party.New(c, a.DB, a.Clock)
 	a.Auth = auth.New(auth.Parts{
 		Committer: c, DB: a.DB, Clock: a.Clock, Vault: a.Vault, Parties: a.Parties, Mode: string(a.Config.Mode),
+	})
+	a.Identity = identity.New(identity.Parts{
+		Committer: c, DB: a.DB, Clock: a.Clock, Log: a.log, Vault: a.Vault, Jobs: a.Jobs, Outbox: events,
+		Parties: a.Parties, Zone: zone,
 	})
 	currencies := []money.Currency{a.Config.Currency}
 	a.Limits, err = limit.New(limit.Parts{
@@ -199,6 +205,7 @@ func (a *App) wire(ctx context.Context, version string) error {
 		Jobs:          a.Jobs,
 		Limits:        api.NewLimits(a.Clock),
 		PaymentLimits: a.Limits,
+		Identity:      a.Identity,
 	}
 	return a.serve(ctx, version)
 }
@@ -284,6 +291,7 @@ func (a *App) work() []func(context.Context) {
 		a.Jobs.Run,
 		func(ctx context.Context) { a.Jobs.Hold(ctx, ledger.SequencerLease, sequencerTTL, a.Log.Run) },
 		every("attempt.sweep", attempt.Period(), a.Attempts.Sweep),
+		every("identity.expire", identity.ExpirePeriod(), a.Identity.Expire),
 		every("payment.expire", time.Second, a.Payments.ExpireDue),
 		every("ledger.expire_holds", time.Second, a.expireHolds),
 		every("idempotency.forget", time.Hour, func(ctx context.Context) error {

@@ -21,7 +21,10 @@ import (
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/config"
 	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/identity"
+	"github.com/feiqian/feiqian/internal/identity/authorityhttp"
 	"github.com/feiqian/feiqian/internal/party"
+	"github.com/feiqian/feiqian/internal/sandbox/authority"
 	"github.com/feiqian/feiqian/internal/sandbox/bank"
 )
 
@@ -32,6 +35,7 @@ type World struct {
 	Merchants []WorldMerchant `json:"merchants"`
 	Staff     []WorldStaff    `json:"staff"`
 	Bank      bank.Keys       `json:"bank_keys"`
+	Authority authority.Keys  `json:"authority_keys"`
 }
 
 // WorldCustomer is a demo customer with an account at the sandbox bank.
@@ -60,10 +64,12 @@ type WorldStaff struct {
 }
 
 const (
-	worldFile   = "world.json"
-	bankFile    = "bank.db"
-	clockFile   = "clock"
-	bankTimeout = 3 * time.Second
+	worldFile        = "world.json"
+	bankFile         = "bank.db"
+	authorityFile    = "authority.json"
+	clockFile        = "clock"
+	bankTimeout      = 3 * time.Second
+	authorityTimeout = 3 * time.Second
 )
 
 // KeepClock keeps how far the sandbox's clock was moved.
@@ -127,6 +133,12 @@ func (w World) save(cfg config.Config) error {
 // OpenWorld reads the world or draws a new one.
 func OpenWorld(cfg config.Config) (World, error) {
 	world, err := LoadWorld(cfg)
+	if err == nil && world.Authority.Check() != nil { // made before there was an authority
+		if world.Authority, err = authority.GenerateKeys(); err != nil {
+			return world, err
+		}
+		return world, world.save(cfg)
+	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return world, err
 	}
@@ -134,6 +146,9 @@ func OpenWorld(cfg config.Config) (World, error) {
 		return world, fmt.Errorf("make the sandbox folder: %w", err)
 	}
 	if world.Bank, err = bank.GenerateKeys(); err != nil {
+		return world, err
+	}
+	if world.Authority, err = authority.GenerateKeys(); err != nil {
 		return world, err
 	}
 	accounts := bank.SeedAccounts()
@@ -144,7 +159,7 @@ func OpenWorld(cfg config.Config) (World, error) {
 		})
 	}
 	world.Merchants = []WorldMerchant{{Name: "四海茶馆", FeeBps: 60}, {Name: "Harbor Coffee", FeeBps: 38}}
-	for _, role := range []party.Role{party.RoleAdmin, party.RoleFinance} {
+	for _, role := range []party.Role{party.RoleAdmin, party.RoleFinance, party.RoleCompliance} {
 		world.Staff = append(world.Staff, WorldStaff{
 			Name: string(role), Email: string(role) + "@feiqian.test", Role: role, Password: secretWord(),
 		})
@@ -190,6 +205,35 @@ func StartBank(
 		return nil, nil, errors.Join(err, server.Close())
 	}
 	return server, route, nil
+}
+
+// StartAuthority starts the sandbox's channels that know people, and returns the ways to them.
+func StartAuthority(
+	ctx context.Context,
+	cfg config.Config,
+	world World,
+	clk *clock.Clock,
+) (*authority.Server, []identity.Verifier, error) {
+	server, err := authority.Start(ctx, authority.Config{
+		Listen: cfg.AuthorityListen, StatePath: filepath.Join(WorldDir(cfg), authorityFile), Keys: world.Authority,
+		Clock: clk,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	client := &http.Client{Timeout: authorityTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
+	var verifiers []identity.Verifier
+	for _, channel := range identity.Channels() {
+		verifier, err := authorityhttp.New(authorityhttp.Config{
+			Channel: channel, BaseURL: server.URL(), Key: world.Authority.Platform,
+			AuthorityKey: world.Authority.Authority.Public(), Client: client, Clock: clk,
+		})
+		if err != nil {
+			return nil, nil, errors.Join(err, server.Close())
+		}
+		verifiers = append(verifiers, verifier)
+	}
+	return server, verifiers, nil
 }
 
 // Seed puts the world's people into the instance where they are missing, and keeps what it drew.

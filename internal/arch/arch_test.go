@@ -24,7 +24,7 @@ var ranks = [][]string{
 	4:  {"idempotency", "ledger"},
 	5:  {"party", "limit"},
 	6:  {"auth"},
-	7:  {"wallet", "channel"},
+	7:  {"wallet", "channel", "identity"},
 	8:  {"attempt"},
 	9:  {"payment", "payout"},
 	10: {"report"},

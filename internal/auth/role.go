@@ -26,7 +26,9 @@ const (
 	WriteStaff      Permission = "staff.write"
 	Operate         Permission = "system.operate" // jobs, the sandbox's clock
 	ReadLimits      Permission = "limits.read"
-	WriteLimits     Permission = "limits.write" // tighten
+	WriteLimits     Permission = "limits.write"    // tighten
+	ReadIdentity    Permission = "identity.read"   // real-name verification, masked
+	ReviewIdentity  Permission = "identity.review" // see document images, approve, refuse, ask again
 )
 
 // permissions is the table of what each role may do. Nobody who corrects the books may also read the
@@ -42,9 +44,11 @@ func permissions() map[party.Role][]Permission {
 		},
 		party.RoleSupport: {ReadCustomers, WriteCustomers, ReadMerchants, ReadPayments, RefundPayments},
 		party.RoleAuditor: {
-			ReadCustomers, ReadMerchants, ReadPayments, ReadLedger, ReadSettlement, ReadAudit, ReadStaff,
+			ReadCustomers, ReadMerchants, ReadPayments, ReadLedger, ReadSettlement, ReadAudit, ReadStaff, ReadIdentity,
 			ReadLimits,
 		},
+		party.RoleCompliance: {ReadCustomers, ReadMerchants, ReadPayments, ReadIdentity, ReviewIdentity},
+		party.RoleRisk:       {ReadCustomers, ReadMerchants, ReadPayments, ReadIdentity},
 	}
 }
 

@@ -85,7 +85,7 @@ func startServer(ctx context.Context, p *place, profile string) (*server, error)
 		return nil, err
 	}
 	process := exec.CommandContext(ctx, program, //nolint:gosec // this very program
-		"serve", "--listen", listen, "--sandbox-listen", bank,
+		"serve", "--listen", listen, "--sandbox-listen", bank, "--authority-listen", "127.0.0.1:0",
 		"--data-dir", p.dir, "--database", p.url, "--log-level", "ERROR", "--cpu-profile", profile)
 	process.Stderr = os.Stderr
 	process.Cancel = func() error { return process.Process.Signal(syscall.SIGTERM) }

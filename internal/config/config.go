@@ -52,6 +52,8 @@ type Config struct {
 	Mode Mode `toml:"mode" env:"MODE"`
 	// SandboxListen is the HOST:PORT of the simulated bank, in the sandbox only.
 	SandboxListen string `toml:"sandbox_listen" env:"SANDBOX_LISTEN"`
+	// AuthorityListen is the HOST:PORT of the simulated channels that know people, in the sandbox only.
+	AuthorityListen string `toml:"authority_listen" env:"AUTHORITY_LISTEN"`
 	// Zone is the IANA time zone of business dates.
 	Zone string `toml:"zone" env:"ZONE"`
 	// Currency is what amounts are in where nobody says otherwise.
@@ -84,6 +86,7 @@ func Default() Config {
 		DataDir:         "var",
 		Mode:            Sandbox,
 		SandboxListen:   "127.0.0.1:8090",
+		AuthorityListen: "127.0.0.1:8091",
 		Zone:            "Asia/Shanghai",
 		Currency:        "CNY",
 		Jurisdiction:    "cn",
@@ -115,6 +118,8 @@ func bind(c *Config, flags *pflag.FlagSet) {
 		"`file` with the root of all keys (default DATA-DIR/vault.key)")
 	flags.StringVar((*string)(&c.Mode), "mode", string(c.Mode), "`sandbox` or live")
 	flags.StringVar(&c.SandboxListen, "sandbox-listen", c.SandboxListen, "`host:port` of the simulated bank")
+	flags.StringVar(&c.AuthorityListen, "authority-listen", c.AuthorityListen,
+		"`host:port` of the simulated identity authority")
 	flags.StringVar(&c.Zone, "zone", c.Zone, "time `zone` of business dates")
 	flags.StringVar((*string)(&c.Currency), "currency", string(c.Currency), "`currency` where none is said")
 	flags.StringVar(&c.Jurisdiction, "jurisdiction", c.Jurisdiction, "whose limits hold: `cn`, eu or plain")

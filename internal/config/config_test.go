@@ -51,8 +51,9 @@ func TestLoadDefaults(t *testing.T) {
 	got, err := config.Load("", nil)
 	want := config.Config{
 		Listen: "127.0.0.1:8080", Database: "sqlite:var/feiqian.db", DataDir: "var", VaultKeyFile: "var/vault.key",
-		Mode: config.Sandbox, SandboxListen: "127.0.0.1:8090", Zone: "Asia/Shanghai", Currency: "CNY", Jurisdiction: "cn",
-		LogLevel: slog.LevelInfo, LogFormat: "text", GroupMax: 500, QueueMax: 8192, BodyMaxBytes: 65536,
+		Mode: config.Sandbox, SandboxListen: "127.0.0.1:8090", AuthorityListen: "127.0.0.1:8091", Zone: "Asia/Shanghai", Currency: "CNY",
+		Jurisdiction: "cn",
+		LogLevel:     slog.LevelInfo, LogFormat: "text", GroupMax: 500, QueueMax: 8192, BodyMaxBytes: 65536,
 		RequestTimeout: 30 * time.Second, ShutdownTimeout: 15 * time.Second,
 	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -80,7 +81,7 @@ func TestLoadPrecedence(t *testing.T) {
 func other(t *testing.T) (config.Config, []string) {
 	t.Helper()
 	values := []string{
-		":81", "10.0.0.0/8,fd00::1", "postgres://u:p@h/d", "/d", "/k", "live", ":82", "UTC", "KWD", "plain", "DEBUG", "json", "http://o:4318",
+		":81", "10.0.0.0/8,fd00::1", "postgres://u:p@h/d", "/d", "/k", "live", ":82", ":83", "UTC", "KWD", "plain", "DEBUG", "json", "http://o:4318",
 		"7", "8", "4096", "9s", "10s",
 	}
 	if fields := reflect.TypeFor[config.Config]().NumField(); fields != len(values) {
@@ -88,7 +89,8 @@ func other(t *testing.T) (config.Config, []string) {
 	}
 	return config.Config{
 		Listen: ":81", TrustedProxies: "10.0.0.0/8,fd00::1", Database: "postgres://u:p@h/d", DataDir: "/d", VaultKeyFile: "/k", Mode: config.Live,
-		SandboxListen: ":82", Zone: "UTC", Currency: "KWD", Jurisdiction: "plain", LogLevel: slog.LevelDebug, LogFormat: "json",
+		SandboxListen: ":82", AuthorityListen: ":83", Zone: "UTC", Currency: "KWD", Jurisdiction: "plain",
+		LogLevel: slog.LevelDebug, LogFormat: "json",
 		OTLPEndpoint: "http://o:4318", GroupMax: 7, QueueMax: 8, BodyMaxBytes: 4096,
 		RequestTimeout: 9 * time.Second, ShutdownTimeout: 10 * time.Second,
 	}, values
@@ -207,6 +209,8 @@ func TestValidate(t *testing.T) {
 		"Mode":          {func(c *config.Config) { c.Mode = "" }, "mode:"},
 		"SandboxListen": {func(c *config.Config) { c.SandboxListen = "x" }, "sandbox_listen:"},
 		"SandboxSame":   {func(c *config.Config) { c.SandboxListen = c.Listen }, "sandbox_listen:"},
+		"Authority":     {func(c *config.Config) { c.AuthorityListen = "x" }, "authority_listen:"},
+		"AuthoritySame": {func(c *config.Config) { c.AuthorityListen = c.SandboxListen }, "authority_listen:"},
 		"Zone":          {func(c *config.Config) { c.Zone = "Asia/Changan" }, "zone:"},
 		"ZoneLocal":     {func(c *config.Config) { c.Zone = "Local" }, "zone:"},
 		"ZoneEmpty":     {func(c *config.Config) { c.Zone = "" }, "zone:"},
@@ -257,7 +261,7 @@ func TestShownWithoutSecrets(t *testing.T) {
 			t.Errorf("%s shows %s", way, text)
 		}
 	}
-	if lines := c.Lines(); len(lines) != 18 || lines[0] != "listen = 127.0.0.1:8080" {
+	if lines := c.Lines(); len(lines) != 19 || lines[0] != "listen = 127.0.0.1:8080" {
 		t.Errorf("Lines = %q", lines)
 	}
 }

@@ -39,7 +39,7 @@ func (c Config) Validate() error {
 	)
 }
 
-// checkSandbox wants an address for the simulated bank that is not our own; a live instance has none.
+// checkSandbox wants addresses for the simulated bank and authority that are not our own; a live instance has none.
 func (c Config) checkSandbox() error {
 	if c.Mode != Sandbox {
 		return nil
@@ -49,6 +49,13 @@ func (c Config) checkSandbox() error {
 	}
 	if c.SandboxListen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
 		return fmt.Errorf("sandbox_listen: %s is taken by listen; give the simulated bank another port", c.Listen)
+	}
+	if err := checkAddress("authority_listen", c.AuthorityListen); err != nil {
+		return err
+	}
+	taken := c.AuthorityListen == c.Listen || c.AuthorityListen == c.SandboxListen
+	if taken && !strings.HasSuffix(c.AuthorityListen, ":0") {
+		return fmt.Errorf("authority_listen: %s is taken; give the simulated authority another port", c.AuthorityListen)
 	}
 	return nil
 }

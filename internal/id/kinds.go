@@ -16,6 +16,10 @@ type (
 	APIKey string
 	// BankAccount names a customer's bank account as bound here.
 	BankAccount string
+	// IdentityCheck names one try of a real-name check; the outside party sees it as our reference.
+	IdentityCheck string
+	// IdentityImage names a stored image of an identity document.
+	IdentityImage string
 	// Payment names a payment.
 	Payment string
 	// Refund names a refund.
@@ -64,6 +68,12 @@ func (APIKey) Prefix() string { return "key" }
 
 // Prefix returns "ba".
 func (BankAccount) Prefix() string { return "ba" }
+
+// Prefix returns "chk".
+func (IdentityCheck) Prefix() string { return "chk" }
+
+// Prefix returns "img".
+func (IdentityImage) Prefix() string { return "img" }
 
 // Prefix returns "pay".
 func (Payment) Prefix() string { return "pay" }

@@ -74,10 +74,16 @@ const (
 	RoleFinance Role = "finance"
 	RoleSupport Role = "support"
 	RoleAuditor Role = "auditor"
+	// RoleCompliance knows customers: identities, reviews, screening.
+	RoleCompliance Role = "compliance"
+	// RoleRisk looks at who pays whom, and stops what is wrong.
+	RoleRisk Role = "risk"
 )
 
 // Roles lists all roles.
-func Roles() []Role { return []Role{RoleAdmin, RoleFinance, RoleSupport, RoleAuditor} }
+func Roles() []Role {
+	return []Role{RoleAdmin, RoleFinance, RoleSupport, RoleAuditor, RoleCompliance, RoleRisk}
+}
 
 // Parties reads and writes customers, merchants and staff.
 type Parties struct {

@@ -8,8 +8,10 @@
 //	pin       1        –            HMAC key of the payment PINs
 //	device    n        device id    secret of one device's payment codes
 //	sign      1        purpose      seed of an Ed25519 key
+//	seal      1        purpose      AES-256-GCM key of what is kept encrypted: see Seal
+//	mac       1        purpose      HMAC key of what is looked up without being kept: see MAC
 //
-// Whoever loses the root secret loses every payment PIN, every device's codes and the signatures'
+// Whoever loses the root secret loses every payment PIN, every device's codes, every identity document and the signatures'
 // continuity, so it belongs in the backup, apart from the database.
 package vault
 

@@ -30,9 +30,11 @@ import (
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/config"
 	"github.com/feiqian/feiqian/internal/id"
+	"github.com/feiqian/feiqian/internal/identity"
 	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/party"
 	"github.com/feiqian/feiqian/internal/payment"
+	"github.com/feiqian/feiqian/internal/sandbox/authority"
 	"github.com/feiqian/feiqian/internal/sandbox/bank"
 	"github.com/feiqian/feiqian/internal/sqldb/sqldbtest"
 )
@@ -45,12 +47,13 @@ func TestMain(m *testing.M) {
 // world is one running instance with its bank; a live one has none.
 type world struct {
 	*app.App
-	engine  string
-	bank    *bank.Server
-	url     string
-	client  *http.Client
-	serial  atomic.Int64
-	columns map[string][]string
+	engine    string
+	bank      *bank.Server
+	authority *authority.Server
+	url       string
+	client    *http.Client
+	serial    atomic.Int64
+	columns   map[string][]string
 }
 
 // each runs test against an instance of its own on every engine; settings may be changed before it starts.
@@ -71,7 +74,7 @@ func start(t *testing.T, engine string, change ...func(*config.Config)) *world {
 	must(t, err)
 	cfg := config.Default()
 	cfg.DataDir, cfg.Database, cfg.VaultKeyFile = dir, sqldbtest.URL(t, engine), filepath.Join(dir, "vault.key")
-	cfg.Listen, cfg.SandboxListen = listener.Addr().String(), "127.0.0.1:0"
+	cfg.Listen, cfg.SandboxListen, cfg.AuthorityListen = listener.Addr().String(), "127.0.0.1:0", "127.0.0.1:0"
 	for _, set := range change {
 		set(&cfg)
 	}
@@ -79,8 +82,10 @@ func start(t *testing.T, engine string, change ...func(*config.Config)) *world {
 	clk := &clock.Clock{}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var (
-		server   *bank.Server
-		channels []channel.Channel
+		server    *bank.Server
+		channels  []channel.Channel
+		people    *authority.Server
+		verifiers []identity.Verifier
 	)
 	if cfg.Mode == config.Sandbox {
 		sandbox, err := app.OpenWorld(cfg)
@@ -88,9 +93,12 @@ func start(t *testing.T, engine string, change ...func(*config.Config)) *world {
 		started, route, err := app.StartBank(ctx, cfg, sandbox, clk)
 		must(t, err)
 		server, channels = started, append(channels, route)
+		people, verifiers, err = app.StartAuthority(ctx, cfg, sandbox, clk)
+		must(t, err)
 	}
 	instance, err := app.New(ctx, cfg, clk, "test", channels...)
 	must(t, err)
+	instance.Identity.Register(verifiers...)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -110,9 +118,12 @@ func start(t *testing.T, engine string, change ...func(*config.Config)) *world {
 		if err := server.Close(); err != nil {
 			t.Errorf("close the bank: %v", err)
 		}
+		if err := people.Close(); err != nil {
+			t.Errorf("close the authority: %v", err)
+		}
 	})
 	return &world{
-		App: instance, engine: engine, bank: server, url: "http://" + listener.Addr().String(),
+		App: instance, engine: engine, bank: server, authority: people, url: "http://" + listener.Addr().String(),
 		client: &http.Client{Transport: transport},
 	}
 }

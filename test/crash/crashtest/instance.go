@@ -54,7 +54,7 @@ func NewInstance(t *testing.T, binary, database, dataDir string) *Instance {
 	t.Helper()
 	cfg := config.Default()
 	cfg.Database, cfg.DataDir = database, dataDir
-	cfg.Listen, cfg.SandboxListen = freeAddress(t), freeAddress(t)
+	cfg.Listen, cfg.SandboxListen, cfg.AuthorityListen = freeAddress(t), freeAddress(t), freeAddress(t)
 	cfg.Jurisdiction = "plain" // the people act as often as they can, and newcomers are not verified
 	i := &Instance{
 		URL: "http://" + cfg.Listen, BankURL: "http://" + cfg.SandboxListen, Config: cfg,
@@ -91,6 +91,7 @@ func tail(name string) []byte {
 func (i *Instance) command(ctx context.Context, name string) *exec.Cmd {
 	command := exec.CommandContext(ctx, i.binary, name,
 		"--listen", i.Config.Listen, "--sandbox-listen", i.Config.SandboxListen,
+		"--authority-listen", i.Config.AuthorityListen,
 		"--database", i.Config.Database, "--data-dir", i.Config.DataDir, "--log-level", "warn",
 		"--jurisdiction", i.Config.Jurisdiction)
 	command.Dir = i.Config.DataDir // no settings file of the developer's is read
