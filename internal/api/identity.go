@@ -28,15 +28,20 @@ func (s *Services) identityEndpoints() []Endpoint {
 	return []Endpoint{
 		Handle(route(get, "", "get_identity", "Read the verification, the class and what the next one needs",
 			"`limits` says what the class allows, `next` what is missing for the next one."), s.identity),
-		Handle(route(post, "", "submit_identity", "Begin with a document, or renew it",
-			"The document is checked by form, calendar, age and expiry, and stored encrypted; answers show it masked. Under 16 is "+
-				"refused (`identity.underage`), 16 and 17 too (`identity.guardian_required`). A document that another customer has "+
-				"shown waits for staff (state `review`)."), s.submitIdentity),
+		Handle(route(
+			post,
+			"",
+			"submit_identity",
+			"Begin with a document, or renew it",
+			"The document is checked by form, calendar, age and expiry, and stored encrypted; answers show it masked. Under 16 "+
+				"is refused (`identity.underage`), 16 and 17 too (`identity.guardian_required`). A document that another "+
+				"customer has shown waits for staff (state `review`).",
+		), s.submitIdentity),
 		Handle(images, s.addIdentityImage),
 		Handle(route(post, "/checks", "start_identity_check", "Start the check of one channel",
 			"The channel is asked in the background: read the verification until the check is `passed` or `failed`. `unknown` "+
-				"has no answer yet and is asked again by itself. `card` wants card_number, `bank_transfer` account_number; the phone "+
-				"is the registered one. At most four starts a day of one channel."), s.startIdentityCheck),
+				"has no answer yet and is asked again by itself. `card` wants card_number, `bank_transfer` account_number; the "+
+				"phone is the registered one. At most four starts a day of one channel."), s.startIdentityCheck),
 		Handle(route(post, "/checks/{channel}/answer", "answer_identity_check", "Say the amount of the deposit",
 			"For a check in state `asked`: the channel has sent 0.01 to 0.99 to the account. Three wrong amounts fail "+
 				"the check and close the channel for thirty days."),

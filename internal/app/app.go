@@ -153,10 +153,7 @@ func (a *App) wire(ctx context.Context, version string) error {
 		Parties: a.Parties, Zone: zone,
 	})
 	currencies := []money.Currency{a.Config.Currency}
-	a.Limits, err = limit.New(limit.Parts{
-		Committer: c, DB: a.DB, Clock: a.Clock, Zone: zone, Jurisdiction: a.Config.Jurisdiction, Currencies: currencies,
-	})
-	if err != nil {
+	if a.Limits, err = a.limits(zone, currencies); err != nil {
 		return err
 	}
 	a.Ledger = ledger.New(c, a.DB, zone)
@@ -208,6 +205,13 @@ func (a *App) wire(ctx context.Context, version string) error {
 		Identity:      a.Identity,
 	}
 	return a.serve(ctx, version)
+}
+
+func (a *App) limits(zone *time.Location, currencies []money.Currency) (*limit.Limits, error) {
+	return limit.New(limit.Parts{
+		Committer: a.Committer, DB: a.DB, Clock: a.Clock, Zone: zone, Jurisdiction: a.Config.Jurisdiction,
+		Currencies: currencies,
+	})
 }
 
 // startBooks opens the log and starts the committer; all tables are registered by now.

@@ -223,13 +223,13 @@ func StartAuthority(
 	}
 	client := &http.Client{Timeout: authorityTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
 	var verifiers []identity.Verifier
-	for _, channel := range identity.Channels() {
+	for _, name := range identity.Channels() {
 		verifier, err := authorityhttp.New(authorityhttp.Config{
-			Channel: channel, BaseURL: server.URL(), Key: world.Authority.Platform,
+			Channel: name, BaseURL: server.URL(), Key: world.Authority.Platform,
 			AuthorityKey: world.Authority.Authority.Public(), Client: client, Clock: clk,
 		})
 		if err != nil {
-			return nil, nil, errors.Join(err, server.Close())
+			return nil, nil, errors.Join(err, server.Close()) //nolint:contextcheck // closing takes no context
 		}
 		verifiers = append(verifiers, verifier)
 	}

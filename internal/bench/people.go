@@ -194,6 +194,9 @@ func (p *people) preload(ctx context.Context, a *app.App, o Options) error {
 	if err != nil || o.Preload == 0 {
 		return err
 	}
+	if _, err := a.Log.Seal(ctx); err != nil { // or the server would begin with all of it to be placed in the log
+		return err
+	}
 	for i := range p.payers {
 		*p.payers[i].cursor = codeCursor{}
 	}

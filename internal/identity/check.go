@@ -182,7 +182,8 @@ func (s *Identities) enqueue(tx *commit.Tx, c check, work id.Job) {
 }
 
 // AnswerCheck takes a customer's word to a channel that asked: the amount of the deposit, 1 to 99 minor units. Three
-// wrong ones fail the check, and the channel is closed to the customer for thirty days. Errors: identity.bad_amount, identity.not_asked, party.customer_not_active.
+// wrong ones fail the check, and the channel is closed to the customer for thirty days. Errors: identity.bad_amount,
+// identity.not_asked, party.customer_not_active.
 func (s *Identities) AnswerCheck(
 	ctx context.Context, customer id.Customer, channel Channel, amountMinor int64,
 ) (View, error) {

@@ -10,8 +10,8 @@ import (
 )
 
 // ClassTerms is what an account class asks for and allows (PBOC 2015 No. 43 art. 11, in force since 2016-07-01). The
-// limit is for payments from the balance in CNY minor units; Period is lifetime or year. Package limit enforces limits; these
-// say what a class is for.
+// limit is for payments from the balance in CNY minor units; Period is lifetime or year. Package limit enforces limits;
+// these say what a class is for.
 type ClassTerms struct {
 	Class      party.Class `json:"account_class"`
 	Channels   int         `json:"channels" doc:"Distinct channels that must have been passed."`
@@ -44,7 +44,7 @@ func Terms() []ClassTerms {
 // end of their own. No rule fixes these: phone numbers and accounts change hands, so that their owners are asked again.
 func validity() map[Channel]time.Duration {
 	const year = 365 * 24 * time.Hour
-	return map[Channel]time.Duration{
+	return map[Channel]time.Duration{ //nolint:exhaustive // see above
 		ChannelPhone: 2 * year, ChannelCard: 5 * year, ChannelTransfer: 5 * year, ChannelCommercial: 5 * year,
 	}
 }
@@ -111,8 +111,8 @@ func (r record) missingSides() []Side {
 	})
 }
 
-// settle ends every decision: it sets the class that follows, keeps who has class III, says what changed, and writes the
-// record.
+// settle ends every decision: it sets the class that follows, keeps who has class III, says what changed, and writes
+// the record.
 func (s *Identities) settle(tx *commit.Tx, d *dossier) error {
 	now, r := tx.Now(), &d.record
 	class := d.class(now)

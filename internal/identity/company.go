@@ -59,8 +59,8 @@ const (
 	ownersMax   = 20
 )
 
-// BeneficialOwner is a person who owns or controls a company. ShareBps is the share of capital, votes or profit in basis
-// points; 0 for who controls the company otherwise, or leads it where nobody owns a quarter.
+// BeneficialOwner is a person who owns or controls a company. ShareBps is the share of capital, votes or profit in
+// basis points; 0 for who controls the company otherwise, or leads it where nobody owns a quarter.
 type BeneficialOwner struct {
 	Person   Document `json:"person"`
 	ShareBps int64    `json:"share_bps"`
@@ -74,8 +74,8 @@ type Company struct {
 	BeneficialOwners    []BeneficialOwner `json:"beneficial_owners"`
 }
 
-// ParseCompany reads a company as of now in zone: every person has a valid document, there are 1 to 20 beneficial owners,
-// nobody twice, and the shares are no more than the whole. Errors: identity.bad_company_name,
+// ParseCompany reads a company as of now in zone: every person has a valid document, there are 1 to 20 beneficial
+// owners, nobody twice, and the shares are no more than the whole. Errors: identity.bad_company_name,
 // identity.bad_credit_code, identity.bad_owners, identity.bad_share, and those of ParseDocument with the
 // person's place in Param.
 func ParseCompany(said Company, now time.Time, zone *time.Location) (Company, error) {

@@ -23,7 +23,7 @@ func (s *Identities) decide(
 	ctx context.Context, customer id.Customer, fn func(tx *commit.Tx, d *dossier) error, macs ...string,
 ) error {
 	for range staleMax {
-		before, _, err := s.readRecord(ctx, customer)
+		before, err := s.readRecord(ctx, customer)
 		if err != nil {
 			return err
 		}
@@ -66,7 +66,7 @@ func checkID(customer id.Customer, channel Channel) string {
 
 // load reads a dossier. A customer without a verification has one of StateNone.
 func (s *Identities) load(tx *commit.Tx, customer id.Customer, macs []string) (*dossier, error) {
-	d := &dossier{holders: map[string]holder{}, checks: map[Channel]check{}}
+	d := &dossier{holders: map[string]holder{}, checks: make(map[Channel]check)}
 	var found bool
 	var err error
 	if d.customer, found, err = s.parties.CustomerTable.Get(tx, s.parties.CustomerKey(customer)); err != nil {

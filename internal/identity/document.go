@@ -181,8 +181,8 @@ func checkAge(birth, today clock.Date) error {
 	return nil
 }
 
-// ageOn returns the full years between two days; false if birth is no day of the calendar or lies ahead. Who was born on
-// 29 February is a year older on 1 March of a year without that day.
+// ageOn returns the full years between two days; false if birth is no day of the calendar or lies ahead. Who was born
+// on 29 February is a year older on 1 March of a year without that day.
 func ageOn(birth, today clock.Date) (int, bool) {
 	born, err := time.Parse(time.DateOnly, string(birth))
 	if err != nil {

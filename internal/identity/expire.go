@@ -18,8 +18,8 @@ const (
 // ExpirePeriod is how often Expire wants to run.
 func ExpirePeriod() time.Duration { return expirePeriod }
 
-// Expire tells holders of documents that end within thirty days, and lowers classes to what remains valid where a document
-// or a check is over. It runs again and again under a lease.
+// Expire tells holders of documents that end within thirty days, and lowers classes to what remains valid where a
+// document or a check is over. It runs again and again under a lease.
 func (s *Identities) Expire(ctx context.Context) error {
 	for {
 		due, err := s.readDue(ctx, clock.Micros(s.clock.Now()), expireBatch)

@@ -5,16 +5,18 @@
 // whatever else a machine should not decide, wait in a review queue for staff.
 //
 // A check is durable: it is written with the job that asks the channel. No answer, or one that can't be trusted, is
-// unknown and stays unknown until the channel says one thing or the other; only a definite yes counts. Whatever changes a
-// class is decided over the customer's row, the row of the document and the rows of all the customer's checks at once, so
-// that no race makes a class too high, nor two class III accounts of one person.
+// unknown and stays unknown until the channel says one thing or the other; only a definite yes counts. Whatever changes
+// a
+// class is decided over the customer's row, the row of the document and the rows of all the customer's checks at once,
+// so that no race makes a class too high, nor two class III accounts of one person.
 //
-// What a document says is stored encrypted (vault.Seal), with the customer as the place it opens at. In clear stand only
-// masked forms and keyed hashes. None of it is in errors, logs, events or jobs.
+// What a document says is stored encrypted (vault.Seal), with the customer as the place it opens at. In clear stand
+// only masked forms and keyed hashes. None of it is in errors, logs, events or jobs.
 //
-// The tour: document.go and its neighbours read documents and companies, verifier.go is the port to the channels, state.go
-// has the two tables of moves, class.go the one rule from checks to classes; submit.go, image.go, check.go, run.go, review.go
-// and expire.go are the acts, view.go what is shown, store.go the SQL of reads.
+// The tour: document.go and its neighbours read documents and companies, verifier.go is the port to the channels,
+// state.go
+// has the two tables of moves, class.go the one rule from checks to classes; submit.go, image.go, check.go, run.go,
+// review.go and expire.go are the acts, view.go what is shown, store.go the SQL of reads.
 package identity
 
 import (
@@ -35,7 +37,7 @@ import (
 const purpose = "identity"
 
 // record is a customer's verification as it is stored.
-type record struct {
+type record struct { //nolint:recvcheck // values are read, pointers change
 	Customer         id.Customer
 	State            State
 	Reason           string
@@ -69,7 +71,7 @@ type holder struct {
 }
 
 // check is a customer's check on one channel as it is stored.
-type check struct {
+type check struct { //nolint:recvcheck // values are read, pointers change
 	ID          string // CUSTOMER/CHANNEL
 	Customer    id.Customer
 	Channel     Channel
@@ -142,7 +144,7 @@ const (
 func New(p Parts) *Identities {
 	s := &Identities{
 		committer: p.Committer, db: p.DB, clock: p.Clock, log: p.Log, vault: p.Vault, jobs: p.Jobs, outbox: p.Outbox,
-		parties: p.Parties, zone: p.Zone, verifiers: map[Channel]Verifier{},
+		parties: p.Parties, zone: p.Zone, verifiers: make(map[Channel]Verifier),
 		records: recordTable(p.Committer), documents: holderTable(p.Committer), checks: checkTable(p.Committer),
 		images: imageTable(p.Committer),
 	}

@@ -64,7 +64,9 @@ func parseImage(content []byte) (string, error) {
 	if err != nil {
 		return "", bad
 	}
-	if !bytes.Contains(content[len(content)-min(len(content), trailerBytes):], []byte(end)) || config.Width < pixelsMin || config.Height < pixelsMin || config.Width > pixelsMax ||
+	if !bytes.Contains(content[len(content)-min(len(content), trailerBytes):], []byte(end)) || config.Width < pixelsMin ||
+		config.Height < pixelsMin ||
+		config.Width > pixelsMax ||
 		config.Height > pixelsMax {
 		return "", bad.WithHint("send the whole image, 64 to 12000 pixels wide and high")
 	}

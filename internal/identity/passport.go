@@ -16,8 +16,8 @@ const (
 	pivotYears               = 10
 )
 
-// passportDocument reads a passport as its holder types it: 6 to 9 letters and digits with at least one digit, a date of
-// birth and a date of expiry.
+// passportDocument reads a passport as its holder types it: 6 to 9 letters and digits with at least one digit, a date
+// of birth and a date of expiry.
 func passportDocument(d Document) (Document, error) {
 	if len(d.Number) < passportMin || len(d.Number) > passportMax || !strings.ContainsAny(d.Number, "0123456789") {
 		return Document{}, invalid("identity.bad_number", "this is not a passport number", "number")
@@ -40,9 +40,10 @@ func returnPermitDocument(d Document) (Document, error) {
 	return d, nil
 }
 
-// ParseMRZ reads the machine-readable zone of a passport, two lines of 44 characters (ICAO 9303 part 4, TD3), and checks
-// its five check digits. Years are of two digits: a birth is never ahead of now, an expiry at most ten years behind it or
-// else in front. The name is that of the zone: Latin capitals, maybe cut. Errors: identity.bad_mrz.
+// ParseMRZ reads the machine-readable zone of a passport, two lines of 44 characters (ICAO 9303 part 4, TD3), and
+// checks
+// its five check digits. Years are of two digits: a birth is never ahead of now, an expiry at most ten years behind it
+// or else in front. The name is that of the zone: Latin capitals, maybe cut. Errors: identity.bad_mrz.
 func ParseMRZ(text string, now time.Time) (Document, error) {
 	bad := invalid("identity.bad_mrz", "these are not the two lines of a passport, or a character was misread", "mrz")
 	lines := strings.Fields(strings.ToUpper(text))
@@ -54,7 +55,7 @@ func ParseMRZ(text string, now time.Time) (Document, error) {
 	}
 	zone := lines[1]
 	for _, part := range [][3]int{{0, 9, 9}, {13, 19, 19}, {21, 27, 27}, {28, 42, 42}} {
-		if zone[part[2]] != mrzCheck(zone[part[0]:part[1]]) && !(part[0] == 28 && isEmptyOptional(zone)) {
+		if zone[part[2]] != mrzCheck(zone[part[0]:part[1]]) && (part[0] != 28 || !isEmptyOptional(zone)) {
 			return Document{}, bad
 		}
 	}
@@ -64,7 +65,9 @@ func ParseMRZ(text string, now time.Time) (Document, error) {
 	birth, ok := mrzDate(zone[13:19], now)
 	expires, fine := mrzDate(zone[21:27], now.AddDate(100-pivotYears, 0, 0))
 	surname, given, _ := strings.Cut(lines[0][5:], "<<")
-	name := strings.TrimSpace(strings.ReplaceAll(given, mrzFiller, " ") + " " + strings.ReplaceAll(surname, mrzFiller, " "))
+	name := strings.TrimSpace(
+		strings.ReplaceAll(given, mrzFiller, " ") + " " + strings.ReplaceAll(surname, mrzFiller, " "),
+	)
 	parsed, err := ParseName(name)
 	d := Document{
 		Kind: KindPassport, Country: strings.TrimRight(zone[10:13], mrzFiller), Name: parsed,

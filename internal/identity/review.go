@@ -32,8 +32,8 @@ func (s *Identities) Approve(ctx context.Context, by Decision) (StaffView, error
 	})
 }
 
-// Refuse ends a review: nothing that was passed counts, and the customer may show another document, which comes to staff
-// again. Errors: as of Approve.
+// Refuse ends a review: nothing that was passed counts, and the customer may show another document, which comes to
+// staff again. Errors: as of Approve.
 func (s *Identities) Refuse(ctx context.Context, by Decision) (StaffView, error) {
 	return s.review(ctx, by, func(tx *commit.Tx, d *dossier) error {
 		r := &d.record

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/feiqian/feiqian/internal/commit"
@@ -49,7 +50,7 @@ func (s *Identities) ask(ctx context.Context, c check) (Outcome, error) {
 		outcome, err := confirmer.Confirm(call, Reply{Reference: c.Reference, Try: c.Answers, AmountMinor: in.AmountMinor})
 		return only(outcome, OutcomeMatched, OutcomeMismatch), err
 	}
-	r, _, err := s.readRecord(ctx, c.Customer)
+	r, err := s.readRecord(ctx, c.Customer)
 	if err != nil {
 		return OutcomeUnknown, err
 	}
@@ -69,10 +70,8 @@ func (s *Identities) ask(ctx context.Context, c check) (Outcome, error) {
 
 // only returns an outcome that may be, and unknown for all others.
 func only(outcome Outcome, may ...Outcome) Outcome {
-	for _, o := range may {
-		if o == outcome {
-			return outcome
-		}
+	if slices.Contains(may, outcome) {
+		return outcome
 	}
 	return OutcomeUnknown
 }

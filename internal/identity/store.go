@@ -14,8 +14,8 @@ const (
 	recordColumns = `SELECT customer_id, state, reason, note, decided_by, kind, country, masked_name, masked_number,
 		document_mac, subject_mac, sealed, sides, images, later, expires_at, noticed_at, due_at, created_at, updated_at
 		FROM identities`
-	checkColumns = `SELECT id, customer_id, channel, reference, state, reason, masked, sealed, answers, valid_until, created_at,
-		updated_at FROM identity_checks`
+	checkColumns = `SELECT id, customer_id, channel, reference, state, reason, masked, sealed, answers, valid_until,
+		created_at, updated_at FROM identity_checks`
 	imagesShown = 50
 )
 
@@ -30,23 +30,35 @@ func scanRecord(scan func(...any) error) (record, error) {
 	return r, err
 }
 
-// readRecord returns a customer's verification, and whether there is one; without, it is of StateNone.
-func (s *Identities) readRecord(ctx context.Context, customer id.Customer) (record, bool, error) {
+// readRecord returns a customer's verification; one of StateNone where there is none.
+func (s *Identities) readRecord(ctx context.Context, customer id.Customer) (record, error) {
 	r, err := scanRecord(s.db.QueryRow(ctx, recordColumns+" WHERE customer_id = $1", string(customer)).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
-		return record{Customer: customer, State: StateNone}, false, nil
+		return record{Customer: customer, State: StateNone}, nil
 	}
 	if err != nil {
-		return record{}, false, fault.Wrap(s.db.Fault(err), "read the verification of "+string(customer))
+		return record{}, fault.Wrap(s.db.Fault(err), "read the verification of "+string(customer))
 	}
-	return r, true, nil
+	return r, nil
 }
 
 func scanCheck(scan func(...any) error) (check, error) {
 	var c check
 	var valid, created, updated int64
-	err := scan(&c.ID, &c.Customer, &c.Channel, &c.Reference, &c.State, &c.Reason, &c.Masked, &c.Sealed, &c.Answers, &valid,
-		&created, &updated)
+	err := scan(
+		&c.ID,
+		&c.Customer,
+		&c.Channel,
+		&c.Reference,
+		&c.State,
+		&c.Reason,
+		&c.Masked,
+		&c.Sealed,
+		&c.Answers,
+		&valid,
+		&created,
+		&updated,
+	)
 	c.ValidUntil, c.CreatedAt, c.UpdatedAt = clock.FromMicros(valid), clock.FromMicros(created), clock.FromMicros(updated)
 	return c, err
 }
@@ -68,7 +80,7 @@ func (s *Identities) readDossier(ctx context.Context, customer id.Customer) (*do
 		return nil, fault.Wrap(s.db.Fault(err), "read a verification")
 	}
 	defer tx.Rollback()
-	d := &dossier{holders: map[string]holder{}, checks: map[Channel]check{}}
+	d := &dossier{holders: map[string]holder{}, checks: make(map[Channel]check)}
 	d.customer.ID = customer
 	err = tx.QueryRowContext(ctx, "SELECT account_class FROM customers WHERE id = $1", string(customer)).
 		Scan(&d.customer.Class)

@@ -59,8 +59,8 @@ func (s *Identities) newSubmission(customer id.Customer, said Document) (submiss
 	return out, nil
 }
 
-// Submit takes a customer's document. The same person with the same document and a later expiry keeps the checks but that
-// of the identity authority, which knows expiries; with anything else all checks begin again. Who shows
+// Submit takes a customer's document. The same person with the same document and a later expiry keeps the checks but
+// that of the identity authority, which knows expiries; with anything else all checks begin again. Who shows
 // a document that another customer has shown, was refused before, or was verified with another document
 // goes to staff.
 //
@@ -115,7 +115,7 @@ func inReview() error {
 		WithHint("wait for their decision")
 }
 
-// countTry counts one try of at most most a day. A since that lies ahead blocks until a day behind it: see block.
+// countTry counts one try of at most a day. A since that lies ahead blocks until a day behind it: see block.
 func countTry(n *int64, since *time.Time, now time.Time, most int64) *fault.Fault {
 	if since.IsZero() || !now.Before(since.Add(day)) {
 		*n, *since = 0, now
@@ -136,7 +136,7 @@ func (d *dossier) next(sub submission) (State, string) {
 	switch {
 	case r.State == StateRefused:
 		return StateReview, ReasonRefusedBefore
-	case there && h.Customer != "" && h.Customer != r.Customer && !(same && r.Later):
+	case there && h.Customer != "" && h.Customer != r.Customer && (!same || !r.Later):
 		return StateReview, ReasonDuplicate
 	case !same && d.customer.Class > 0:
 		return StateReview, ReasonOtherDocument

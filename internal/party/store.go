@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	customerColumns = "SELECT id, phone, name, password_hash, failures, locked_until, state, account_class, created_at FROM customers"
+	customerColumns = `SELECT id, phone, name, password_hash, failures, locked_until, state, account_class, created_at
+		FROM customers`
 	customerByID    = customerColumns + " WHERE id = $1"
 	customerByPhone = customerColumns + " WHERE phone = $1"
 

@@ -19,7 +19,8 @@ var errSealed = errors.New("vault: this was not sealed here, for this purpose an
 // `CUSTOMER/document`: it is authenticated and not stored, so that what is moved to another place does not open.
 // The result is one byte of key version, 12 of nonce, and the ciphertext with its tag of 16: 29 bytes more than plain.
 func (v *Vault) Seal(purpose, place string, plain []byte) []byte {
-	return v.sealer(purpose, sealVersion).Seal([]byte{sealVersion}, nil, plain, []byte(place))
+	sealer := v.sealer(purpose, sealVersion)
+	return sealer.Seal([]byte{sealVersion}, nil, plain, []byte(place)) //nolint:gosec // G407: it draws the nonce itself
 }
 
 // Open decrypts what Seal made for the same purpose and place. Errors: it was made elsewhere, or changed.
@@ -46,8 +47,8 @@ func (v *Vault) sealer(purpose string, version int64) cipher.AEAD {
 	panic("vault: AES-256-GCM is not there") // only a key of another size can fail
 }
 
-// MAC returns a keyed hash of text under the key of purpose, HMAC-SHA-256 in base64url: equal texts are found by it, and
-// nobody without the key can try numbers against it.
+// MAC returns a keyed hash of text under the key of purpose, HMAC-SHA-256 in base64url: equal texts are found by it,
+// and nobody without the key can try numbers against it.
 func (v *Vault) MAC(purpose, text string) string {
 	key := v.key("mac", 1, purpose)
 	mac := hmac.New(sha256.New, key[:])

@@ -11,8 +11,8 @@
 //	seal      1        purpose      AES-256-GCM key of what is kept encrypted: see Seal
 //	mac       1        purpose      HMAC key of what is looked up without being kept: see MAC
 //
-// Whoever loses the root secret loses every payment PIN, every device's codes, every identity document and the signatures'
-// continuity, so it belongs in the backup, apart from the database.
+// Whoever loses the root secret loses every payment PIN, every device's codes, every identity document and the
+// signatures' continuity, so it belongs in the backup, apart from the database.
 package vault
 
 import (

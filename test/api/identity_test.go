@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"io"
 	stdimage "image"
 	"image/jpeg"
 	"image/png"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -182,25 +184,30 @@ func (w *world) dump(t testing.TB) string {
 	t.Helper()
 	var out strings.Builder
 	for table, columns := range w.tables(t) {
-		rows, err := w.DB.Read.QueryContext(t.Context(), "SELECT "+strings.Join(columns, ", ")+" FROM "+table)
-		must(t, err)
-		values, into := make([]any, len(columns)), make([]any, len(columns))
-		for i := range values {
-			into[i] = &values[i]
-		}
-		for rows.Next() {
-			must(t, rows.Scan(into...))
-			for i, value := range values {
-				if raw, ok := value.([]byte); ok {
-					value = string(raw)
-				}
-				fmt.Fprintln(&out, table, columns[i], value)
-			}
-		}
-		must(t, rows.Err())
-		must(t, rows.Close())
+		w.dumpTable(t, &out, table, columns)
 	}
 	return out.String()
+}
+
+func (w *world) dumpTable(t testing.TB, out io.Writer, table string, columns []string) {
+	t.Helper()
+	rows, err := w.DB.Read.QueryContext(t.Context(), "SELECT "+strings.Join(columns, ", ")+" FROM "+table)
+	must(t, err)
+	defer rows.Close()
+	values, into := make([]any, len(columns)), make([]any, len(columns))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	for rows.Next() {
+		must(t, rows.Scan(into...))
+		for i, value := range values {
+			if raw, ok := value.([]byte); ok {
+				value = string(raw)
+			}
+			fmt.Fprintln(out, table, columns[i], value)
+		}
+	}
+	must(t, rows.Err())
 }
 
 // TestIdentityRefused sends what must be refused, and nothing is written.
@@ -211,9 +218,7 @@ func TestIdentityRefused(t *testing.T) {
 		asJPEG, asPNG := pictures(t)
 		doc := func(more map[string]any) apitest.Request {
 			body := map[string]any{"kind": "resident_id", "name": "赵一", "number": "110101199001019087"}
-			for k, v := range more {
-				body[k] = v
-			}
+			maps.Copy(body, more)
 			return p.identityPost("", body)
 		}
 		for _, test := range []struct {
@@ -227,10 +232,14 @@ func TestIdentityRefused(t *testing.T) {
 			{400, "identity.bad_name", doc(map[string]any{"name": "赵1"})},
 			{400, "identity.document_expired", doc(map[string]any{"expires_on": "2020-01-01"})},
 			{400, "identity.bad_birth_date", doc(map[string]any{"birth_on": "1990-01-02"})},
-			{403, "identity.underage", doc(map[string]any{"kind": "passport", "country": "FRA", "number": "12AB34567",
-				"expires_on": "2090-01-01", "birth_on": "2020-01-01"})},
-			{400, "identity.bad_expiry", doc(map[string]any{"kind": "passport", "country": "FRA", "number": "12AB34567",
-				"birth_on": "1990-01-01"})},
+			{403, "identity.underage", doc(map[string]any{
+				"kind": "passport", "country": "FRA", "number": "12AB34567",
+				"expires_on": "2090-01-01", "birth_on": "2020-01-01",
+			})},
+			{400, "identity.bad_expiry", doc(map[string]any{
+				"kind": "passport", "country": "FRA", "number": "12AB34567",
+				"birth_on": "1990-01-01",
+			})},
 			{400, "request.bad_field", doc(map[string]any{"kind": "library_card"})},
 			{400, "request.bad_field", doc(map[string]any{"expires_on": "2090-02-30"})},
 		} {
@@ -321,7 +330,12 @@ func TestIdentityReview(t *testing.T) {
 		if view.State != identity.StateOpen || !view.Later || view.Next.Class != 2 {
 			t.Errorf("%+v", view)
 		}
-		w.refused(t, 404, "identity.not_found", get("/ops/v1/identity/reviews/"+string(id.New[id.Customer](instant)), compliance))
+		w.refused(
+			t,
+			404,
+			"identity.not_found",
+			get("/ops/v1/identity/reviews/"+string(id.New[id.Customer](instant)), compliance),
+		)
 	})
 }
 
@@ -354,7 +368,8 @@ func TestIdentitySilence(t *testing.T) { //nolint:paralleltest // see above
 		secrets = append(secrets, number)
 		w.ok(t, 200, p.identityPost("", map[string]any{"kind": "resident_id", "name": "欧阳测试", "number": number}), nil)
 		for _, body := range []map[string]any{
-			{"channel": "card", "card_number": secrets[0]}, {"channel": "bank_transfer", "account_number": secrets[1]},
+			{"channel": "card", "card_number": secrets[0]},
+			{"channel": "bank_transfer", "account_number": secrets[1]},
 			{"channel": "phone"},
 		} {
 			w.ok(t, 200, p.identityPost("/checks", body), nil)
@@ -370,7 +385,12 @@ func TestIdentitySilence(t *testing.T) { //nolint:paralleltest // see above
 	dump := w.dump(t)
 	for _, secret := range append(secrets, "欧阳测试") {
 		if strings.Contains(text, secret) || strings.Contains(dump, secret) {
-			t.Errorf("%s is in the log (%v) or in a table (%v)", secret, strings.Contains(text, secret), strings.Contains(dump, secret))
+			t.Errorf(
+				"%s is in the log (%v) or in a table (%v)",
+				secret,
+				strings.Contains(text, secret),
+				strings.Contains(dump, secret),
+			)
 		}
 	}
 	if !strings.Contains(text, "/wallet/v1/identity/checks") || !strings.Contains(dump, "identity_checks") {

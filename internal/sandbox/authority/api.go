@@ -165,13 +165,13 @@ func (s *Server) question(channel string, body []byte) result {
 		return result{status: http.StatusInternalServerError, fault: fault}
 	}
 	sum := sha256.Sum256(body)
-	print := hex.EncodeToString(sum[:])
+	fingerprint := hex.EncodeToString(sum[:])
 	decided, known := s.state.Decisions[name]
-	if known && decided.Fingerprint != print {
+	if known && decided.Fingerprint != fingerprint {
 		return refused(http.StatusConflict, "reference_reused", "another question has this reference")
 	}
 	if !known {
-		decided = decision{Fingerprint: print, Outcome: s.decide(channel, q, fault, magic)}
+		decided = decision{Fingerprint: fingerprint, Outcome: s.decide(channel, q, fault, magic)}
 		if decided.Outcome == outcomeAsked {
 			decided.Account, decided.DepositFen, decided.Tries = q.Account, Deposit(q.Account), map[int64]string{}
 		}

@@ -1,8 +1,9 @@
 // Package authority is the sandbox's outside parties that know people: an identity authority, a phone carrier, a card
-// network, a bank that makes small deposits and a commercial database. They are real HTTP services behind one port, each
-// with records of its own, reached by signed messages (RFC 9421) under /authority/v1.
+// network, a bank that makes small deposits and a commercial database. They are real HTTP services behind one port,
+// each with records of its own, reached by signed messages (RFC 9421) under /authority/v1.
 //
-// A question is decided once for each reference; asked again, the same is said. Documents with certain digits choose what
+// A question is decided once for each reference; asked again, the same is said. Documents with certain digits choose
+// what
 // goes wrong, see MagicDocuments; so do faults set by the control API under /control, which is not signed: it registers
 // people, sets faults and shows deposits, for tests and demonstrations. All people are made up. The service must listen
 // on a loopback or private address only.
@@ -121,8 +122,8 @@ type decision struct {
 	Tries       map[int64]string `json:"tries,omitempty"`
 }
 
-// Start reads the state, seeds it when it is new, and serves until Close. Errors: keys that are none, a state that cannot
-// be read, an address that is taken.
+// Start reads the state, seeds it when it is new, and serves until Close. Errors: keys that are none, a state that
+// cannot be read, an address that is taken.
 func Start(ctx context.Context, config Config) (*Server, error) {
 	if err := config.Keys.Check(); err != nil {
 		return nil, fmt.Errorf("start the sandbox authority: %w; make keys with authority.GenerateKeys", err)

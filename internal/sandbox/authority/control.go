@@ -26,8 +26,8 @@ func (s *Server) People() []Person {
 	return slices.Clone(s.state.People)
 }
 
-// AddPerson registers a person; one with the same document takes the place of the former. Errors: a person without name or
-// document.
+// AddPerson registers a person; one with the same document takes the place of the former. Errors: a person without name
+// or document.
 func (s *Server) AddPerson(p Person) error {
 	if err := p.check(); err != nil {
 		return err

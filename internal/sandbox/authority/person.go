@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Person is somebody whom the parties know. Each party looks at its own part: the authority at the document, the carrier at
+// Person is somebody whom the parties know. Each party looks at its own part: the authority at the document, the
+// carrier at
 // Phones, the card network at Cards, the bank at Accounts, the commercial database at name, document and phones.
 type Person struct {
 	Name      string   `json:"name"`
