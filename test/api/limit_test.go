@@ -235,7 +235,10 @@ func TestPlainLimits(t *testing.T) {
 		w.class(t, p, 0)
 		w.ok(t, 201, p.transfer(w, other, 60_000_00), nil)
 		figure := int64(100_500_00)
-		_, err := w.Limits.Change(t.Context(), limit.NewChange{Rule: "plain.top_up.day", Minor: &figure, Reason: "own", Staff: "stf_x"})
+		_, err := w.Limits.Change(
+			t.Context(),
+			limit.NewChange{Rule: "plain.top_up.day", Minor: &figure, Reason: "own", Staff: "stf_x"},
+		)
 		must(t, err)
 		w.exceeds(t, "plain.top_up.day", 500_00, p.bankMoney(w, "/wallet/v1/top_ups", 500_01))
 		w.ok(t, 201, p.bankMoney(w, "/wallet/v1/top_ups", 90_01), nil) // the bank refuses it, and it is given back

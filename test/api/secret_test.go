@@ -319,7 +319,11 @@ func TestFrozen(t *testing.T) {
 		if code := codeOf(t, topUp); code != "party.customer_not_active" && code != "auth.session_invalid" {
 			t.Errorf("a top-up of a closed wallet: %d %s", topUp.Status, topUp.Body)
 		}
-		if n := w.count(t, "SELECT count(*) FROM top_ups WHERE customer_id = $1 AND state = 'pending'", string(p.id)); n != 0 {
+		if n := w.count(
+			t,
+			"SELECT count(*) FROM top_ups WHERE customer_id = $1 AND state = 'pending'",
+			string(p.id),
+		); n != 0 {
 			t.Errorf("%d top-ups of a closed wallet are under way", n)
 		}
 		w.Clock.Advance(3 * time.Second)
