@@ -163,7 +163,7 @@ func (p *people) setPINs(ctx context.Context, a *app.App) error {
 
 // preload pays the merchant o.Preload times, as the API would: payments, entries, events and keys.
 func (p *people) preload(ctx context.Context, a *app.App, o Options) error {
-	const shown = 250_000
+	const shown, amounts = 250_000, 200 // small ones: millions stay within a day's limit for codes
 	var done atomic.Int64
 	var phones sync.Mutex
 	// A phone makes ten codes in half a minute: when they are used up, the clock of this process goes on.
@@ -181,7 +181,7 @@ func (p *people) preload(ctx context.Context, a *app.App, o Options) error {
 		key, code := "preload-"+strconv.Itoa(i), codeOf(&p.payers[i%len(p.payers)])
 		_, err := a.Payments.Create(ctx, payment.Order{
 			Merchant:  p.merchant,
-			Amount:    money.Amount{Minor: 100 + int64(i%900), Currency: currency},
+			Amount:    money.Amount{Minor: 100 + int64(i%amounts), Currency: currency},
 			Reference: key,
 			Code:      code,
 			Once:      idempotency.Request{Caller: string(p.merchant), Route: "create_payment", Key: key, Body: []byte(key)},
