@@ -185,3 +185,22 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// TestNonces takes a nonce once, and again only when its signature is no longer accepted.
+func TestNonces(t *testing.T) {
+	t.Parallel()
+	created := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+	var nonces httpsig.Nonces
+	for _, test := range []struct {
+		nonce string
+		after time.Duration
+		ok    bool
+	}{
+		{"a", 0, true}, {"a", 0, false}, {"b", 0, true}, {"a", httpsig.Window, false}, {"b", httpsig.Window + 1, true},
+	} {
+		err := nonces.Take(httpsig.Signature{Nonce: test.nonce, Created: created}, created.Add(test.after))
+		if (err == nil) != test.ok {
+			t.Errorf("%s after %s: %v", test.nonce, test.after, err)
+		}
+	}
+}

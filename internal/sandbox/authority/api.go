@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -102,18 +101,7 @@ func (s *Server) authenticate(request httpsig.Message) error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for nonce, created := range s.nonces {
-		if now.Sub(created) > httpsig.Window {
-			delete(s.nonces, nonce)
-		}
-	}
-	if _, used := s.nonces[signature.Nonce]; used {
-		return errors.New("the nonce was used before")
-	}
-	s.nonces[signature.Nonce] = signature.Created
-	return nil
+	return s.nonces.Take(signature, now)
 }
 
 // respond sends the answer, or what the fault makes of it.

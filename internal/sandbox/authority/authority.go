@@ -103,7 +103,7 @@ type Server struct {
 	mu     sync.Mutex
 	state  state
 	faults []Fault
-	nonces map[string]time.Time
+	nonces httpsig.Nonces
 	asked  map[string]int // how often a reference was asked
 }
 
@@ -130,7 +130,7 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	}
 	s := &Server{
 		config: config.withDefaults(), platform: config.Keys.Platform.Public(), done: make(chan struct{}),
-		nonces: map[string]time.Time{}, asked: map[string]int{},
+		asked: map[string]int{},
 	}
 	if err := s.load(); err != nil {
 		return nil, fmt.Errorf("start the sandbox authority: %w", err)

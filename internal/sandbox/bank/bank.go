@@ -121,7 +121,7 @@ type Server struct {
 	mu        sync.Mutex
 	notifyURL string
 	faults    Faults
-	nonces    map[string]time.Time
+	nonces    httpsig.Nonces
 }
 
 // Start opens the books, seeds them when they are empty, and serves until Close. When ctx ends the
@@ -170,7 +170,6 @@ func newServer(config Config) *Server {
 		done:      make(chan struct{}),
 		wake:      make(chan struct{}, 1),
 		notifyURL: config.NotifyURL,
-		nonces:    make(map[string]time.Time),
 	}
 	if s.clock == nil {
 		s.clock = new(clock.Clock)
