@@ -1,4 +1,5 @@
-# Feiqian: what to type. `make` alone lists the targets. To run it you need git, make and Go.
+# Feiqian: what to type. `make` alone lists the targets. To run it you need git, make and Go;
+# to test and lint it also Node 20.3 or later with npm.
 
 GO ?= go
 FUZZTIME ?= 20s
@@ -11,25 +12,33 @@ LINT_STAMP := bin/.golangci-lint-$(LINT_VERSION)
 RACED := $(addprefix ./,$(sort $(dir $(wildcard $(addsuffix /*.go,internal/commit internal/outbox internal/job)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test tests bench lint fix generate fuzz sim
+.PHONY: help build build-pkcs11 test-pkcs11 run test tests bench lint fix generate fuzz sim
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build bin/feiqian, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/feiqian ./cmd/feiqian
 
+build-pkcs11: ## Build bin/feiqian with the PKCS#11 key store; needs cgo and a C compiler
+	CGO_ENABLED=1 $(GO) build -trimpath -tags pkcs11 -ldflags '-X main.version=$(VERSION)' -o bin/feiqian ./cmd/feiqian
+
+test-pkcs11: ## Test the PKCS#11 key store on SoftHSM2 (install it with scripts/softhsm.sh)
+	CGO_ENABLED=1 $(GO) test -tags pkcs11 -run PKCS11 ./internal/vault
+
 run: build ## Build and serve
 	bin/feiqian serve
 
-test: ## Run all tests, on SQLite and on a PostgreSQL of their own
+test: ## Run all tests, on SQLite, on a PostgreSQL of their own, with Node and with a real browser
+	scripts/npm.sh sdk/js test
+	FEIQIAN_TEST_CHROMIUM="$$(scripts/chromium.sh)" && export FEIQIAN_TEST_CHROMIUM FEIQIAN_TEST_NODE=1 && \
 	scripts/postgres.sh run $(MAKE) --no-print-directory tests
 
 tests:
-	$(GO) test ./...
+	$(GO) test -timeout 30m ./...
 	@if [ -z '$(RACED)' ]; then exit 0; \
 	elif command -v "$$($(GO) env CC)" >/dev/null; then \
-		echo '$(GO) test -race $(RACED)'; CGO_ENABLED=1 $(GO) test -race $(RACED); \
+		echo '$(GO) test -race $(RACED)'; CGO_ENABLED=1 $(GO) test -timeout 30m -race $(RACED); \
 	else echo 'race detector left out: it needs a C compiler'; fi
 
 bench: build ## Measure every scenario on both engines and write docs/benchmarks.md
@@ -37,14 +46,17 @@ bench: build ## Measure every scenario on both engines and write docs/benchmarks
 
 lint: $(LINT_STAMP) ## Run the linters; the first time builds them, which takes minutes
 	$(LINT) run ./...
+	scripts/npm.sh sdk/js lint
 
 fix: $(LINT_STAMP) ## Format, and repair what the linters can
 	$(LINT) fmt ./...
 	$(LINT) run --fix ./...
+	scripts/npm.sh sdk/js fix
 	$(GO) mod tidy
 
 generate: ## Make generated files again
 	$(GO) generate ./...
+	scripts/npm.sh sdk/js generate
 
 fuzz: ## Run each fuzz target for FUZZTIME (20s)
 	@set -e; for package in $$($(GO) list ./...); do \

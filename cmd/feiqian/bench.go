@@ -50,6 +50,8 @@ func benchCommand() *cobra.Command {
 	flags.IntVar(&options.Clients, "clients", 64, "clients, each with one request under way")
 	flags.DurationVar(&options.Duration, "duration", 10*time.Second, "measured time, after a warm-up of two seconds")
 	flags.IntVar(&options.Preload, "preload", 0, "payments to store first, to see whether cost grows with history")
+	flags.IntVar(&options.Webhooks, "webhooks", 0,
+		"a backlog of events to deliver meanwhile (100000 in the scenario webhook-backlog)")
 	flags.StringVar(&options.Profile, "cpu-profile", "", "write the server's CPU profile to this file (go tool pprof)")
 	flags.StringVar(&report, "report", "", "measure every scenario on both engines and write this Markdown file")
 	flags.IntVar(&runs, "runs", 3, "runs of each row of a report; the median is shown")
@@ -90,6 +92,9 @@ func printBench(command *cobra.Command, r bench.Result) {
 		{"server memory", fmt.Sprintf("%.0f MiB", r.ServerMemoryMiB)},
 		{"books", "verified"},
 	})
+	if r.Webhooks > 0 {
+		t.AppendRow(table.Row{"webhooks per second", fmt.Sprintf("%.0f", r.WebhooksPerSecond)})
+	}
 	if r.FirstError != "" {
 		t.AppendRow(table.Row{"first error", r.FirstError})
 	}

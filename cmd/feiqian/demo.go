@@ -17,6 +17,7 @@ import (
 	"github.com/feiqian/feiqian/internal/api"
 	"github.com/feiqian/feiqian/internal/app"
 	"github.com/feiqian/feiqian/internal/attempt"
+	"github.com/feiqian/feiqian/internal/card"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/config"
 	"github.com/feiqian/feiqian/internal/id"
@@ -33,8 +34,8 @@ func demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Play the whole story against the running sandbox and check every number; exit 1 if one is off",
 		Long: "Play the whole story against the running sandbox, through its public API only: top-ups, payments, refunds,\n" +
-			"a transfer, a withdrawal, and what goes wrong on the way. Every balance, statement, event and receipt is\n" +
-			"checked afterwards. It may be played again and again, one demo at a time.",
+			"a transfer, a withdrawal, a bank card, and what goes wrong on the way. Every balance, statement, event and\n" +
+			"receipt is checked afterwards. It may be played again and again, one demo at a time.",
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			cfg, err := settings(command)
@@ -66,6 +67,8 @@ type demo struct {
 
 	out      io.Writer
 	bank     *client
+	issuer   *client
+	sms      *client
 	world    app.World
 	currency money.Currency
 	run      string // makes this play's references unique
@@ -75,12 +78,13 @@ type demo struct {
 	tea, coffee     *shop
 	fees, reserve   *account
 
-	quick      bool
-	lost       payment.TopUp // never reached the bank
-	lostAt     time.Time
-	teaPayment id.Payment
-	steps      int
-	checks     []check
+	serverAhead time.Duration // how far the sandbox's clock is ahead of ours
+	quick       bool
+	lost        payment.TopUp // never reached the bank
+	lostAt      time.Time
+	teaPayment  id.Payment
+	steps       int
+	checks      []check
 }
 
 // customer is a payer with the phone of this play.
@@ -90,6 +94,7 @@ type customer struct {
 	login       app.WorldCustomer
 	session     api.Session
 	bankAccount attempt.BankAccount
+	card        card.Card // bound by the play
 }
 
 // shop is a merchant, and what it should have heard.
@@ -108,7 +113,9 @@ func newDemo(ctx context.Context, cfg config.Config, address string, out io.Writ
 		return nil, errors.New("the demo moves made-up money only; start a server with --mode sandbox for it")
 	}
 	d := &demo{
-		client: newClient(address), bank: newClient("http://" + cfg.SandboxListen), out: out, currency: cfg.Currency,
+		client: newClient(address), bank: newClient("http://" + cfg.SandboxListen), out: out,
+		issuer: newClient("http://" + cfg.SandboxIssuerListen),
+		sms:    newClient("http://" + cfg.SandboxSMSListen), currency: cfg.Currency,
 		run: (&clock.Clock{}).Now().Format("20060102-150405.000"),
 	}
 	health, err := d.do(ctx, call{Method: http.MethodGet, Path: "/healthz"})
@@ -138,7 +145,7 @@ func newDemo(ctx context.Context, cfg config.Config, address string, out io.Writ
 	}
 	d.zhang, d.wang, d.li = person(0), person(1), person(2)
 	d.tea, d.coffee = merchant(0), merchant(1)
-	d.fees, d.reserve = &account{name: "Feiqian, fees"}, &account{name: "Reserve at the bank"}
+	d.fees, d.reserve = &account{name: "Feiqian, fees"}, &account{name: "Reserve, bank + issuer"}
 	return d, nil
 }
 
@@ -152,7 +159,7 @@ func (d *demo) play(ctx context.Context) error {
 		d.topUps, d.declinedTopUp, d.lostOrder, d.lostAnswer,
 		d.payWithPIN, d.findByReference, d.wrongPIN,
 		d.shownCode, d.offlineCode, d.tooPoor, d.dryRun,
-		d.refunds, d.transfer, d.withdraw, d.void, d.lostOrderEnds,
+		d.refunds, d.transfer, d.withdraw, d.void, d.bindCard, d.cardMoney, d.cardRefused, d.lostOrderEnds,
 		d.closeBooks, d.checkBooks, d.checkReserve, d.checkEvents, d.checkReceipt,
 	}
 	for _, act := range acts {

@@ -165,16 +165,26 @@ type bankBook struct {
 
 // atBank asks the bank how much it holds for the platform.
 func (d *demo) atBank(ctx context.Context) (money.Amount, error) {
-	book, err := fetch[bankBook](ctx, d.bank, "", "/control/accounts")
-	if err != nil {
-		return money.Amount{}, fmt.Errorf("ask the sandbox bank at %s, see --sandbox-listen: %w", d.bank.address, err)
-	}
-	for _, account := range book.Accounts {
-		if account.Kind == "reserve" && account.Balance.Currency == d.currency {
-			return account.Balance, nil
+	sum, kept := money.Zero(d.currency), false
+	for flag, party := range map[string]*client{"--sandbox-listen": d.bank, "--sandbox-issuer-listen": d.issuer} {
+		book, err := fetch[bankBook](ctx, party, "", "/control/accounts")
+		if err != nil {
+			return sum, fmt.Errorf("ask the sandbox's party at %s, see %s: %w", party.address, flag, err)
+		}
+		for _, account := range book.Accounts {
+			if account.Kind != "reserve" || account.Balance.Currency != d.currency {
+				continue
+			}
+			kept = true
+			if sum, err = sum.Add(account.Balance); err != nil {
+				return sum, fmt.Errorf("sum the reserves: %w", err)
+			}
 		}
 	}
-	return money.Amount{}, fmt.Errorf("the sandbox bank keeps no reserve in %s", d.currency)
+	if !kept {
+		return sum, fmt.Errorf("the sandbox's bank keeps no reserve in %s", d.currency)
+	}
+	return sum, nil
 }
 
 func (d *demo) statement(ctx context.Context, a *account, cursor string, limit int) (api.Page[ledger.Posting],

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,13 +11,16 @@ import (
 	"time"
 
 	"github.com/feiqian/feiqian/internal/api"
+	"github.com/feiqian/feiqian/internal/app"
 	"github.com/feiqian/feiqian/internal/attempt"
+	"github.com/feiqian/feiqian/internal/auth"
 	"github.com/feiqian/feiqian/internal/channel"
 	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/party"
 	"github.com/feiqian/feiqian/internal/payment"
 	"github.com/feiqian/feiqian/internal/payout"
+	"github.com/feiqian/feiqian/internal/sandbox/smsc"
 )
 
 // The acts with the bank, and those of signing in and out.
@@ -39,8 +43,15 @@ const (
 
 func (d *demo) signIn(ctx context.Context) error {
 	for _, c := range []*customer{d.zhang, d.wang, d.li} {
+		codeID, code, err := d.codeFor(ctx, c.login.Phone)
+		if err != nil {
+			return fmt.Errorf("get a code for %s: %w", c.name, err)
+		}
 		session, answer, err := ask[api.Session](ctx, d.client, post("", "/wallet/v1/login",
-			fields{"phone": c.login.Phone, "password": c.login.Password, "device_name": "demo phone"}))
+			fields{
+				"phone": c.login.Phone, "password": c.login.Password, "device_name": "demo phone",
+				"code_id": codeID, "code": code,
+			}))
 		if answer.Status == http.StatusUnauthorized {
 			return fmt.Errorf("%s does not know %s; give the demo the --data-dir and --database of that server", d.address,
 				c.name)
@@ -49,6 +60,7 @@ func (d *demo) signIn(ctx context.Context) error {
 			return fmt.Errorf("sign in %s: %w", c.name, err)
 		}
 		c.session, c.token = session, session.Token
+		d.serverAhead = session.ExpiresAt.Add(-sessionFor).Sub(d.clock.Now())
 		accounts, err := fetch[api.Page[attempt.BankAccount]](ctx, d.client, c.token, "/wallet/v1/bank_accounts")
 		if err != nil {
 			return fmt.Errorf("read the bank accounts of %s: %w", c.name, err)
@@ -57,23 +69,88 @@ func (d *demo) signIn(ctx context.Context) error {
 			return fmt.Errorf("%s has no bank account", c.name)
 		}
 		c.bankAccount = accounts.Data[0]
-		d.tell(step{who: c.name, what: "signs in with a new phone", result: "signed in", took: answer.Took})
+		d.tell(
+			step{who: c.name, what: "signs in with a new phone and the code it got", result: "signed in", took: answer.Took},
+		)
 	}
 	for _, person := range d.world.Staff {
 		if person.Role != party.RoleFinance {
 			continue
 		}
-		session, answer, err := ask[api.StaffSession](ctx, d.client, post("", "/ops/v1/login",
-			fields{"email": person.Email, "password": person.Password}))
+		session, answer, err := d.signInStaff(ctx, person)
 		if err != nil {
 			return fmt.Errorf("sign in %s: %w", person.Email, err)
 		}
 		d.finance = session.Token
-		d.tell(step{who: person.Name, what: "signs in for the operator", result: "signed in", took: answer.Took})
+		d.tell(
+			step{who: person.Name, what: "signs in for the operator, with the app", result: "signed in", took: answer.Took},
+		)
 		return nil
 	}
 	return fmt.Errorf("nobody of the staff has the role %s", party.RoleFinance)
 }
+
+// sessionFor is how long a session of a customer lasts: what a fresh one says tells the server's clock.
+const sessionFor = 30 * 24 * time.Hour
+
+// codeFor asks for a one-time code and reads it in the phone's inbox at the sandbox SMS centre.
+func (d *demo) codeFor(ctx context.Context, phone string) (codeID, code string, err error) {
+	known, err := d.codesOf(ctx, phone)
+	if err != nil {
+		return "", "", err
+	}
+	sent, _, err := ask[auth.CodeSent](ctx, d.client, post("", "/wallet/v1/codes",
+		fields{"phone": phone, "purpose": "sign_in"}))
+	if err != nil {
+		return "", "", err
+	}
+	for until := d.clock.Now().Add(followMax); d.clock.Now().Before(until); time.Sleep(followEvery) {
+		all, err := d.codesOf(ctx, phone)
+		if err != nil {
+			return "", "", err
+		}
+		if len(all) > 0 && (len(known) == 0 || all[len(all)-1] != known[len(known)-1]) {
+			return sent.ID, smsc.CodeIn(all[len(all)-1].Text), nil
+		}
+	}
+	return "", "", errors.New("no text came")
+}
+
+// codesOf returns the texts with codes that a phone got.
+func (d *demo) codesOf(ctx context.Context, phone string) ([]smsc.Text, error) {
+	inbox, err := fetch[struct {
+		Messages []smsc.Text `json:"messages"`
+	}](ctx, d.sms, "", "/control/messages?phone="+url.QueryEscape(phone))
+	if err != nil {
+		return nil, fmt.Errorf("ask the sandbox SMS centre at %s, see --sandbox-sms-listen: %w", d.sms.address, err)
+	}
+	return slices.DeleteFunc(inbox.Messages, func(t smsc.Text) bool { return smsc.CodeIn(t.Text) == "" }), nil
+}
+
+// signInStaff signs in with the code of the app. A code works once: another play may have just used this one, so the
+// next is tried, and then the one after it.
+func (d *demo) signInStaff(ctx context.Context, person app.WorldStaff) (api.StaffSession, reply, error) {
+	for tried := 0; ; tried++ {
+		at := d.clock.Now().Add(d.serverAhead)
+		if tried > 0 {
+			at = at.Add(totpStep)
+		}
+		code, err := auth.TOTPCode(app.SandboxTOTP, at)
+		if err != nil {
+			return api.StaffSession{}, reply{}, err
+		}
+		session, answer, err := ask[api.StaffSession](ctx, d.client, post("", "/ops/v1/login",
+			fields{"email": person.Email, "password": person.Password, "totp": code}))
+		if answer.Status != http.StatusForbidden || tried >= 2 {
+			return session, answer, err
+		}
+		if tried == 1 {
+			time.Sleep(totpStep)
+		}
+	}
+}
+
+const totpStep = 30 * time.Second
 
 // signOut takes the phones of this play away, so that plays leave no devices behind. Where it fails, the sessions end
 // by themselves.

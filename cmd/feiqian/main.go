@@ -67,7 +67,7 @@ func root() *cobra.Command {
 	command.PersistentFlags().String("config", "", "settings file (default feiqian.toml, if there is one)")
 	command.AddCommand(
 		serveCommand(), demoCommand(), benchCommand(), verifyCommand(), verifyReceiptCommand(), migrateCommand(),
-		staffCommand(),
+		staffCommand(), keysCommand(), listenCommand(), triggerCommand(), signCommand(),
 	)
 	return command
 }

@@ -8,14 +8,16 @@ import (
 	"net"
 	"os"
 	"runtime/pprof"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/feiqian/feiqian/internal/app"
-	"github.com/feiqian/feiqian/internal/channel"
+	"github.com/feiqian/feiqian/internal/card"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/config"
 	"github.com/feiqian/feiqian/internal/identity"
+	"github.com/feiqian/feiqian/internal/party"
 )
 
 func serveCommand() *cobra.Command {
@@ -70,10 +72,12 @@ func serve(ctx context.Context, cfg config.Config, out io.Writer) error {
 	clk := &clock.Clock{}
 	var (
 		world     app.World
-		channels  []channel.Channel
+		outside   app.Outside
 		verifiers []identity.Verifier
+		cards     card.Issuer
+		issuers   string
 	)
-	if cfg.Mode == config.Sandbox {
+	if cfg.Mode == config.Sandbox { //nolint:nestif // one party after the other
 		if world, err = app.OpenWorld(cfg); err != nil {
 			return err
 		}
@@ -85,25 +89,39 @@ func serve(ctx context.Context, cfg config.Config, out io.Writer) error {
 			return err
 		}
 		defer bank.Close()
-		channels = append(channels, route)
+		outside.Channels = append(outside.Channels, route)
+		centre, sender, err := app.StartSMS(ctx, cfg, world, clk)
+		if err != nil {
+			return err
+		}
+		defer centre.Close() //nolint:contextcheck // it has a time of its own
+		outside.Sender = sender
 		authority, people, err := app.StartAuthority(ctx, cfg, world, clk)
 		if err != nil {
 			return err
 		}
 		defer authority.Close()
 		verifiers = people
+		issuer, err := app.StartIssuer(ctx, cfg, world, clk)
+		if err != nil {
+			return err
+		}
+		defer issuer.Server.Close()
+		cards, issuers = issuer.Binding, issuer.Server.URL()
+		outside.Channels = append(outside.Channels, issuer.Orders)
 	}
-	instance, err := app.New(ctx, cfg, clk, version, channels...)
+	instance, err := app.NewWith(ctx, cfg, clk, version, outside)
 	if err != nil {
 		return err
 	}
 	defer instance.Close()
 	instance.Identity.Register(verifiers...)
+	instance.ConnectIssuer(cards)
 	if cfg.Mode == config.Sandbox {
 		if err := instance.Seed(ctx, &world); err != nil {
 			return err
 		}
-		printWorld(out, cfg, world, instance.Log.Key())
+		printWorld(out, cfg, world, worldScreen{logKey: instance.Log.Key(), issuer: issuers})
 	} else if err := printLive(ctx, out, listener.Addr().String(), instance); err != nil {
 		return err
 	}
@@ -130,14 +148,27 @@ func printLive(ctx context.Context, out io.Writer, address string, instance *app
 	return nil
 }
 
+// worldScreen is what the screen of a sandbox shows beside its people.
+type worldScreen struct{ logKey, issuer string }
+
 // printWorld prints the one screen that a newcomer needs.
-func printWorld(out io.Writer, cfg config.Config, world app.World, logKey string) {
+func printWorld(out io.Writer, cfg config.Config, world app.World, more worldScreen) {
 	address := "http://" + cfg.Listen
 	fmt.Fprintf(out, "\n  Feiqian 飞钱 %s — sandbox\n\n", version)
 	fmt.Fprintf(out, "  API        %s      docs %s/docs   openapi %s/openapi.json\n", address, address, address)
 	fmt.Fprintf(out, "  Health     %s/healthz /readyz /metrics\n", address)
 	fmt.Fprintf(out, "  Bank       http://%s   (simulated; magic amounts: /control/magic_amounts)\n", cfg.SandboxListen)
 	fmt.Fprintf(out, "  Authority  http://%s   (simulated; people: /control/people)\n", cfg.AuthorityListen)
+	fmt.Fprintf(
+		out,
+		"  Cards      %s   (simulated issuer; cards: /control/cards, codes sent: /control/codes)\n",
+		more.issuer,
+	)
+	fmt.Fprintf(
+		out,
+		"  Texts      http://%s/control/messages?phone=%%2B8613800000001   (simulated SMS centre)\n",
+		cfg.SandboxSMSListen,
+	)
 	fmt.Fprintf(out, "  Database   %s\n\n", masked(cfg))
 	fmt.Fprintf(out, "  %-10s %-16s %-18s %s\n", "Customer", "phone", "password", "PIN")
 	for _, c := range world.Customers {
@@ -147,20 +178,50 @@ func printWorld(out io.Writer, cfg config.Config, world app.World, logKey string
 	for _, m := range world.Merchants {
 		fmt.Fprintf(out, "  %-14s %s\n", m.Name, m.Key)
 	}
-	fmt.Fprintf(out, "\n  %-24s %s\n", "Staff", "password")
-	for _, p := range world.Staff {
-		fmt.Fprintf(out, "  %-24s %s\n", p.Email, p.Password)
+	fmt.Fprintf(out, "  Owners (/merchant/v1/login)%s\n", owners(world.Merchants))
+	fmt.Fprintf(
+		out,
+		"\n  Staff, two of each role: what one proposes, the other approves (双人复核)\n"+
+			"  Authenticator app of staff and owners: secret %s\n",
+		app.SandboxTOTP,
+	)
+	for _, role := range party.Roles() {
+		printColleagues(out, world.Staff, role)
 	}
-	fmt.Fprintf(out, "\n  Receipts are signed by  %s\n\n  Try:\n", logKey)
+	fmt.Fprintf(out, "\n  Receipts are signed by  %s\n\n  Try:\n", more.logKey)
 	customer, merchant := world.Customers[0], world.Merchants[0]
+	fmt.Fprintf(out, "  curl -s %s/wallet/v1/codes -H 'Content-Type: application/json' "+
+		"-d '{\"phone\":\"%s\",\"purpose\":\"sign_in\"}'     # then read the text above\n", address, customer.Phone)
 	fmt.Fprintf(out, "  curl -s %s/wallet/v1/login -H 'Content-Type: application/json' "+
-		"-d '{\"phone\":\"%s\",\"password\":\"%s\"}'\n",
+		"-d '{\"phone\":\"%s\",\"password\":\"%s\",\"code_id\":\"otc_…\",\"code\":\"…\"}'\n",
 		address, customer.Phone, customer.Password)
 	fmt.Fprintf(out, "  curl -s %s/v1/payments -H 'Authorization: Bearer %s' -H \"Idempotency-Key: $(date +%%s)\" "+
 		"-H 'Content-Type: application/json' -d '{\"amount\":1999,\"currency\":\"%s\",\"description\":\"tea\"}'\n",
 		address, merchant.Key, cfg.Currency)
 	fmt.Fprintf(out, "  curl -s %s/v1/events -H 'Authorization: Bearer %s'\n\n", address, merchant.Key)
 	fmt.Fprintf(out, "  Or see it all at once:  bin/feiqian demo        Stop with Ctrl-C.\n\n")
+}
+
+// owners lists the merchants' owners with their passwords.
+func owners(merchants []app.WorldMerchant) string {
+	var line strings.Builder
+	for _, m := range merchants {
+		fmt.Fprintf(&line, "   %s %s", m.OwnerEmail, m.OwnerPassword)
+	}
+	return line.String()
+}
+
+// printColleagues prints the people of one role with their passwords in a line.
+func printColleagues(out io.Writer, staff []app.WorldStaff, role party.Role) {
+	var line strings.Builder
+	for _, p := range staff {
+		if p.Role == role {
+			fmt.Fprintf(&line, "  %-25s %-18s", p.Email, p.Password)
+		}
+	}
+	if line.Len() > 0 {
+		fmt.Fprintln(out, strings.TrimRight(line.String(), " "))
+	}
 }
 
 // masked returns the database as settings show it.

@@ -47,7 +47,10 @@ func staffAddCommand() *cobra.Command {
 	}
 	command.Flags().StringVar(&person.Email, "email", "", "`address` to sign in with")
 	command.Flags().StringVar(&person.Name, "name", "", "`name` of the person")
-	command.Flags().StringVar((*string)(&person.Role), "role", "", "`role`: admin, finance, support or auditor")
+	command.Flags().
+		StringVar((*string)(&person.Role), "role", "", "`role`: admin, finance, risk, compliance, support or auditor")
+	command.Flags().StringVar(&person.Person, "person", "",
+		"which human it is, the `same` for all accounts of one (default the address)")
 	for _, name := range []string{"email", "name", "role"} {
 		if err := command.MarkFlagRequired(name); err != nil {
 			panic(err) // there is no such flag
@@ -75,7 +78,7 @@ func addStaff(command *cobra.Command, cfg config.Config, person party.NewStaff) 
 		return err
 	}
 	made, err := app.AddStaff(ctx, db, cfg.Mode, auth.NewStaff{
-		Email: person.Email, Name: person.Name, Role: person.Role, Password: password,
+		Email: person.Email, Name: person.Name, Role: person.Role, Person: person.Person, Password: password,
 	})
 	if err != nil {
 		return err

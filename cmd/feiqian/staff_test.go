@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"github.com/feiqian/feiqian/internal/auth"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/config"
+	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/sqldb"
 	"github.com/feiqian/feiqian/internal/sqldb/sqldbtest"
 )
@@ -166,6 +169,20 @@ func testStaffAdd(t *testing.T, url string) {
 }
 
 func signsIn(ctx context.Context, instance *app.App, email, password string) error {
-	_, err := instance.Auth.SignInStaff(ctx, auth.StaffSignInRequest{Email: email, Password: password})
+	request := auth.StaffSignInRequest{Email: email, Password: password}
+	if _, err := instance.Auth.SignInStaff(ctx, request); fault.CodeOf(err) != "auth.totp_enrolment_required" {
+		return fmt.Errorf("without an app: %w", err)
+	}
+	enrolment, err := instance.Auth.BeginStaffTOTP(ctx, request)
+	if err != nil {
+		return err
+	}
+	if request.TOTP, err = auth.TOTPCode(enrolment.Secret, instance.Clock.Now()); err != nil {
+		return err
+	}
+	in, err := instance.Auth.SignInStaff(ctx, request)
+	if err == nil && len(in.RecoveryCodes) == 0 {
+		return errors.New("no recovery codes")
+	}
 	return err
 }

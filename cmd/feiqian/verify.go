@@ -12,6 +12,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"github.com/feiqian/feiqian/internal/audit"
 	"github.com/feiqian/feiqian/internal/config"
 	"github.com/feiqian/feiqian/internal/ledger"
 	"github.com/feiqian/feiqian/internal/sqldb"
@@ -21,10 +22,12 @@ func verifyCommand() *cobra.Command {
 	var (
 		asJSON bool
 		keys   []string
+
+		auditKeys []string
 	)
 	command := &cobra.Command{
 		Use:   "verify",
-		Short: "Check every invariant of the books and their log; exit 1 and name what is off",
+		Short: "Check every invariant of the books, their log and the audit trail; exit 1 and name what is off",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			cfg, err := settings(command)
@@ -34,6 +37,11 @@ func verifyCommand() *cobra.Command {
 			if len(keys) == 0 {
 				if own, err := ownLogKey(cfg); err == nil {
 					keys = []string{own}
+				}
+			}
+			if len(auditKeys) == 0 {
+				if own, err := ownAuditKey(cfg); err == nil {
+					auditKeys = []string{own}
 				}
 			}
 			db, err := connectExisting(command.Context(), cfg)
@@ -49,7 +57,15 @@ func verifyCommand() *cobra.Command {
 				_ = bar.Set64(done)
 			}
 			options := ledger.VerifyOptions{TrustedKeys: keys, Progress: progress}
-			report, err := ledger.Verify(command.Context(), db, options)
+			var report wholeReport
+			report.Report, err = ledger.Verify(command.Context(), db, options)
+			if err != nil {
+				return err
+			}
+			bar.Reset()
+			bar.Describe("audit records")
+			trail := audit.VerifyOptions{TrustedKeys: auditKeys, Progress: progress}
+			report.Audit, err = audit.Verify(command.Context(), db, trail)
 			_ = bar.Finish()
 			if err != nil {
 				return err
@@ -60,7 +76,16 @@ func verifyCommand() *cobra.Command {
 	command.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
 	command.Flags().StringSliceVar(&keys, "key", nil,
 		"verifier keys of the log (default: this instance's, where its vault key file is at hand)")
+	command.Flags().StringSliceVar(&auditKeys, "audit-key", nil,
+		"verifier keys of the audit trail (default: this instance's, where its vault key file is at hand)")
 	return command
+}
+
+// wholeReport is what both checks found.
+type wholeReport struct {
+	ledger.Report
+
+	Audit audit.Report `json:"audit"`
 }
 
 // connectExisting connects to the database of the settings; to open a SQLite file that is not there would make it.
@@ -73,9 +98,29 @@ func connectExisting(ctx context.Context, cfg config.Config) (*sqldb.DB, error) 
 	return sqldb.Connect(ctx, cfg.Database)
 }
 
-var errBooks = errors.New("the books do not hold")
+var (
+	errBooks = errors.New("the books do not hold")
+	errTrail = errors.New("the audit trail does not hold")
+)
 
-func printReport(out io.Writer, report ledger.Report, asJSON bool) error {
+func printAuditText(out io.Writer, report audit.Report) {
+	for _, f := range report.Failures {
+		fmt.Fprintf(out, "FAIL  audit %-4s %s  %s\n", f.Check, f.Subject, f.Message)
+	}
+	if report.FailuresMore > 0 {
+		fmt.Fprintf(out, "FAIL  and %d more\n", report.FailuresMore)
+	}
+	signed := "every head is signed by the trusted key"
+	if !report.SignaturesChecked {
+		signed = "signatures were not checked (give --audit-key)"
+	}
+	if report.OK() {
+		fmt.Fprintf(out, "OK    audit trail: %d records in the chain, %d wait for their place; %s\n",
+			report.Records, report.Waiting, signed)
+	}
+}
+
+func printReport(out io.Writer, report wholeReport, asJSON bool) error {
 	if asJSON {
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
@@ -83,10 +128,14 @@ func printReport(out io.Writer, report ledger.Report, asJSON bool) error {
 			return fmt.Errorf("write the report: %w", err)
 		}
 	} else {
-		printReportText(out, report)
+		printAuditText(out, report.Audit)
+		printReportText(out, report.Report)
 	}
-	if !report.OK() {
+	switch {
+	case !report.OK():
 		return errBooks
+	case !report.Audit.OK():
+		return errTrail
 	}
 	return nil
 }

@@ -7,16 +7,23 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/feiqian/feiqian/internal/edge"
 )
 
-// AddressOf returns the network address that the request of ctx comes from, without its port; "" outside a request.
-// What a proxy says of it (X-Forwarded-For) is believed of trusted proxies only, see Options.TrustedProxies.
+// AddressOf returns the network address that the request of ctx is counted by; "" outside a request. Of IPv6 it is the
+// /64: a household has all addresses of one, and would otherwise have as many tries. What a proxy says of it
+// (X-Forwarded-For) is believed of trusted proxies only, see Options.TrustedProxies.
 func AddressOf(ctx context.Context) string {
 	c, ok := ctx.Value(contextKey{}).(*requestContext)
 	if !ok {
 		return ""
 	}
-	return addressOf(c.exchange.request, c.exchange.server.options.TrustedProxies)
+	text := addressOf(c.exchange.request, c.exchange.server.options.TrustedProxies)
+	if address, err := netip.ParseAddr(text); err == nil && address.Is6() {
+		return edge.PrefixOf(address).String()
+	}
+	return text
 }
 
 // addressOf walks from our peer towards the caller for as long as trusted proxies tell the way. Each proxy adds

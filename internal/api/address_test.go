@@ -12,7 +12,8 @@ import (
 	"github.com/feiqian/feiqian/internal/api"
 )
 
-// TestAddress: where a request comes from is what our peer is, or what trusted proxies say, read from the right.
+// TestAddress: where a request comes from is what our peer is, or what trusted proxies say, read from the right; of IPv6
+// the network that one household has.
 func TestAddress(t *testing.T) {
 	t.Parallel()
 	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
@@ -37,11 +38,11 @@ func TestAddress(t *testing.T) {
 		"Empty":             {proxies, "10.0.0.1:4711", []string{""}, "10.0.0.1"},
 		"Commas":            {proxies, "10.0.0.1:4711", []string{"203.0.113.9,,"}, "10.0.0.1"},
 		"Port":              {proxies, "10.0.0.1:4711", []string{"203.0.113.9:55"}, "203.0.113.9"},
-		"IPv6":              {proxies, "[fd00::1]:4711", []string{"2001:db8::0:1"}, "2001:db8::1"},
-		"IPv6Port":          {proxies, "[fd00::1]:4711", []string{"[2001:db8::1]:55"}, "2001:db8::1"},
-		"IPv6Brackets":      {proxies, "[fd00::1]:4711", []string{"[2001:db8::1]"}, "2001:db8::1"},
+		"IPv6":              {proxies, "[fd00::1]:4711", []string{"2001:db8::0:1"}, "2001:db8::/64"},
+		"IPv6Port":          {proxies, "[fd00::1]:4711", []string{"[2001:db8::1]:55"}, "2001:db8::/64"},
+		"IPv6Brackets":      {proxies, "[fd00::1]:4711", []string{"[2001:db8::1]"}, "2001:db8::/64"},
 		"Mapped":            {proxies, "[::ffff:10.0.0.1]:4711", []string{"::ffff:203.0.113.9"}, "203.0.113.9"},
-		"Zone":              {proxies, "[fe80::1%eth0]:4711", []string{"203.0.113.9"}, "fe80::1"},
+		"Zone":              {proxies, "[fe80::1%eth0]:4711", []string{"203.0.113.9"}, "fe80::/64"},
 		"NoAddress":         {proxies, "@", []string{"203.0.113.9"}, "@"},
 		"LongList":          {proxies, "10.0.0.1:4711", []string{strings.Repeat("10.0.0.2,", 1000) + "203.0.113.9"}, "203.0.113.9"},
 		"ForeignConvention": {proxies, "10.0.0.1:4711", []string{"for=203.0.113.9"}, "10.0.0.1"},

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"context"
+	"io"
 	"reflect"
 
 	"github.com/go-json-experiment/json"
@@ -35,13 +37,26 @@ func (a *Answer[T]) stored() (status int, body []byte, replayed bool) {
 // File is an answer that is no JSON: bytes that the caller keeps, such as an image. It is never shown in place, never
 // stored on the way and never guessed at.
 type File struct {
-	// Media is the type, one of those that the route documents: image/jpeg or image/png.
+	// Media is the type, one of those that the route documents; see fileMedia.
 	Media string
 	Body  []byte
 }
 
 // fileMedia are the types a File may have.
-func fileMedia() []string { return []string{"image/jpeg", "image/png"} }
+func fileMedia() []string { return []string{"image/jpeg", "image/png", "image/svg+xml"} }
+
+// Stream is an answer that is written as it is made, such as an export. Write gets a context that lasts longer
+// than a request's.
+type Stream struct {
+	// Type is the media type, Name that of the file.
+	Type, Name string
+	Write      func(ctx context.Context, w io.Writer) error
+}
+
+// streamTypes are the media types of streams.
+func streamTypes() []string {
+	return []string{"application/x-ndjson", "text/csv; charset=utf-8", "application/json"}
+}
 
 // Encode returns v as JSON, exactly as answers are written: a nil slice is [], a map is sorted, HTML is not
 // escaped. The tag omitempty leaves out "", [] and null, omitzero any zero value. Errors: v holds

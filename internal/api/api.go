@@ -26,6 +26,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -41,7 +42,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/feiqian/feiqian/internal/audit"
 	"github.com/feiqian/feiqian/internal/clock"
+	"github.com/feiqian/feiqian/internal/edge"
+	"github.com/feiqian/feiqian/internal/httpsig"
+	"github.com/feiqian/feiqian/internal/id"
 )
 
 // Options is what the server needs. Only Endpoints and the verifiers that they call for must be set.
@@ -54,8 +59,12 @@ type Options struct {
 	Log *slog.Logger
 	// Verifiers tell who a token belongs to.
 	Verifiers Verifiers
+	// CheckSignature checks the signature of a merchant's request; nil where nobody signs.
+	CheckSignature func(ctx context.Context, merchant id.Merchant, message httpsig.Message) error
 	// Endpoints is the one list of routes.
 	Endpoints []Endpoint
+	// Pages are public pages of our own that are no endpoints; they bring their own Content-Security-Policy.
+	Pages []WebPage
 	// Mounts serves embedded web apps and other foreign handlers: ServeMux pattern to handler. They bring
 	// their own Content-Security-Policy.
 	Mounts map[string]http.Handler
@@ -65,14 +74,20 @@ type Options struct {
 	Metrics *prometheus.Registry
 	// Tracer takes a span for each request; nil for none, at no cost. See NewTracing.
 	Tracer trace.TracerProvider
+	// Trail takes acts of the staff that no decision recorded, and refusals that bear on security; nil for neither.
+	Trail *audit.Trail
 	// TrustedOrigins may send session requests from other sites: https://pay.example.com.
 	TrustedOrigins []string
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For is believed; default none.
 	TrustedProxies []netip.Prefix
+	// Edge guards the doors: rates, blocks, detectors, firewall, connections.
+	Edge Edge
 	// BodyMaxBytes is the largest body of a route that names no limit of its own; default 64 KiB.
 	BodyMaxBytes int64
 	// RequestTimeout ends the context of a request; default 30 s.
 	RequestTimeout time.Duration
+	// OnShutdown is called when the server begins to stop, to end what would not end by itself.
+	OnShutdown func()
 	// ShutdownTimeout is how long Serve waits for requests under way; default 15 s.
 	ShutdownTimeout time.Duration
 }
@@ -88,15 +103,18 @@ type Server struct {
 	routes    []Route
 	crossSite *http.CrossOriginProtection
 	headers   fixedHeaders
+	security  map[string][]string
+	limits    map[edge.Class]*classLimit
 	metrics   *metrics
 	buffers   sync.Pool // of *bodyBuffer
 	draining  atomic.Bool
+	events    map[string]string // kinds of security events by code
 }
 
 // fixedHeaders are header values that never change, shared by all answers so that writing one costs no
 // allocation. Nobody may change them in place.
 type fixedHeaders struct {
-	json, problem, nosniff, noStore, replayed []string
+	json, problem, noStore, replayed, hsts []string
 }
 
 // New builds the server. It panics when a route contradicts itself, declares no actor, asks for a
@@ -111,11 +129,13 @@ func New(options Options) *Server {
 		headers: fixedHeaders{
 			json:     []string{"application/json"},
 			problem:  []string{"application/problem+json"},
-			nosniff:  []string{"nosniff"},
 			noStore:  []string{"no-store"},
 			replayed: []string{"true"},
+			hsts:     []string{transportSecurity},
 		},
 	}
+	s.events = securityKinds()
+	s.security, s.limits = securityHeaders(), newClassLimits(options.Edge.Rates)
 	s.log, s.clock = s.options.Log, s.options.Clock
 	s.buffers.New = func() any { return newBodyBuffer() }
 	for _, origin := range options.TrustedOrigins {
@@ -126,6 +146,9 @@ func New(options Options) *Server {
 	s.metrics = newMetrics(options.Metrics)
 	s.register(slices.Concat(s.healthEndpoints(), options.Endpoints))
 	s.registerDocs()
+	for _, page := range s.options.Pages {
+		s.page(page)
+	}
 	s.registerMounts()
 	return s
 }
@@ -159,7 +182,9 @@ func (o Options) withDefaults() Options {
 // requests, so that document and checks cannot differ.
 func (s *Server) register(endpoints []Endpoint) {
 	book := newBook(s.options.Title, s.options.Version)
-	for _, e := range endpoints {
+	for i, e := range endpoints {
+		e.Class = cmp.Or(e.Class, classOf(e.Route))
+		endpoints[i] = e
 		e.check(s.options.Verifiers)
 		book.add(e)
 	}
@@ -173,6 +198,7 @@ func (s *Server) register(endpoints []Endpoint) {
 			server:   s,
 			plan:     book.plan(e, limit),
 			times:    s.metrics.route(e.Method, e.Path),
+			limit:    s.limitOf(e.Class),
 		})
 	}
 	s.document = book.document
@@ -184,10 +210,24 @@ func (s *Server) handle(route Route, handler http.Handler) {
 	s.routes = append(s.routes, route)
 }
 
-// plain is handle for a public page of our own that is no endpoint.
-func (s *Server) plain(path string, handler http.HandlerFunc) {
-	route := Route{Method: http.MethodGet, Path: path, Actor: ActorPublic}
-	s.handle(route, &mounted{handler: handler, times: s.metrics.route(route.Method, path)})
+// WebPage is a public page of our own that is no endpoint.
+type WebPage struct {
+	Method, Path string
+	Class        edge.Class
+	Handler      http.HandlerFunc
+}
+
+// page is handle for a page.
+func (s *Server) page(p WebPage) {
+	route := Route{Method: p.Method, Path: p.Path, Actor: ActorPublic, Class: p.Class}
+	s.handle(route, &mounted{
+		handler: p.Handler, times: s.metrics.route(p.Method, p.Path), limit: s.limitOf(p.Class),
+	})
+}
+
+// plain is page for one that is only read.
+func (s *Server) plain(path string, class edge.Class, handler http.HandlerFunc) {
+	s.page(WebPage{Method: http.MethodGet, Path: path, Class: class, Handler: handler})
 }
 
 // registerMounts hangs the foreign handlers in. Below the prefixes of the API an unknown path stays
@@ -243,8 +283,11 @@ type requestContext struct {
 
 // Value returns the request's own facts, and for other keys what the parent knows.
 func (c *requestContext) Value(key any) any {
-	if key == (contextKey{}) {
+	switch key.(type) {
+	case contextKey:
 		return c
+	case audit.OriginKey:
+		return c.exchange.origin()
 	}
 	return c.Context.Value(key)
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
@@ -22,14 +23,34 @@ type Caller struct {
 	Merchant id.Merchant
 	Customer id.Customer
 	Staff    id.Staff
+	// User is a person of the merchant Merchant, and with a Store of that store only.
+	User  id.MerchantUser
+	Store id.Store
+	// Application is the applicant's.
+	Application id.Application
 	// Session and Device belong to customers and staff, Key to merchants.
 	Session id.Session
 	Device  id.Device
 	Key     id.APIKey
+	// MustSign says that the merchant wants no request without a signature.
+	MustSign bool
+	// DeviceSince is since when the device is the customer's; DeviceProves that it promised to prove itself.
+	DeviceSince  time.Time
+	DeviceProves bool
 	// Frozen customers may look and not act.
 	Frozen bool
-	// Permissions are what a person of the operator may do.
+	// Locked is why a session behind a gesture lock may do nothing but unlock and sign out; nil where it is open.
+	Locked error
+	// Permissions are what a person of the operator or of a merchant may do.
 	Permissions []string
+}
+
+// by names who acts, to the person or the key.
+func (c Caller) by() string {
+	if c.Actor == ActorMerchant {
+		return string(c.Key)
+	}
+	return c.ID()
 }
 
 // ID returns the id of the merchant, customer or staff; "" for the public.
@@ -41,14 +62,19 @@ func (c Caller) ID() string {
 		return string(c.Customer)
 	case ActorStaff:
 		return string(c.Staff)
+	case ActorUser:
+		return string(c.User)
+	case ActorApplicant:
+		return string(c.Application)
 	case ActorPublic:
 	}
 	return ""
 }
 
-// May reports whether the caller is staff and holds the permission.
+// May reports whether the caller is staff or a merchant's user and holds the permission.
 func (c Caller) May(permission string) bool {
-	return c.Actor == ActorStaff && (permission == AnyPermission || slices.Contains(c.Permissions, permission))
+	return (c.Actor == ActorStaff || c.Actor == ActorUser) &&
+		(permission == AnyPermission || slices.Contains(c.Permissions, permission))
 }
 
 // Verifier tells who a bearer token belongs to. Errors: faults, such as Unauthenticated for a
@@ -57,7 +83,7 @@ type Verifier func(ctx context.Context, token string) (Caller, error)
 
 // Verifiers are the ways to tell who calls. A route whose actor has none makes New panic.
 type Verifiers struct {
-	Merchant, Customer, Staff Verifier
+	Merchant, Customer, Staff, User, Applicant Verifier
 }
 
 func (v Verifiers) of(actor Actor) Verifier {
@@ -68,6 +94,10 @@ func (v Verifiers) of(actor Actor) Verifier {
 		return v.Customer
 	case ActorStaff:
 		return v.Staff
+	case ActorUser:
+		return v.User
+	case ActorApplicant:
+		return v.Applicant
 	case ActorPublic:
 	}
 	return nil
@@ -115,7 +145,15 @@ func (e *endpoint) guard(ctx context.Context, x *exchange) error {
 		return fault.Wrap(errNobody, "verify "+string(e.Actor))
 	}
 	x.caller = caller
-	if e.Actor == ActorStaff && !caller.May(e.Permission) {
+	if blocks := e.server.options.Edge.Blocks; blocks != nil && blocks.Any() {
+		if err := blocks.CheckCaller(caller.counted()); err != nil {
+			return err
+		}
+	}
+	if caller.Locked != nil && !e.WhileLocked {
+		return caller.Locked
+	}
+	if e.Permission != "" && !caller.May(e.Permission) {
 		return fault.Newf(fault.Forbidden, "auth.permission_missing", "this needs the permission %s", e.Permission).
 			WithHint("ask an administrator for the permission")
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+
+	"github.com/feiqian/feiqian/internal/edge"
 )
 
 // docsPolicy lets the documentation load its own files and nothing else.
@@ -37,7 +39,7 @@ func (s *Server) registerDocs() {
 
 // static serves bytes that do not change while the process lives.
 func (s *Server) static(path, contentType string, body []byte) {
-	s.plain(path, func(w http.ResponseWriter, _ *http.Request) {
+	s.plain(path, edge.ClassPublic, func(w http.ResponseWriter, _ *http.Request) {
 		header := w.Header()
 		header.Set("Content-Type", contentType)
 		header.Set("Content-Security-Policy", docsPolicy)

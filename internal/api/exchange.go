@@ -6,8 +6,10 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/feiqian/feiqian/internal/fault"
@@ -29,11 +31,17 @@ type exchange struct {
 	id      id.Request
 	begun   time.Duration
 	caller  Caller
-	route   string // pattern for the log; "" as long as nothing matched
-	times   *routeTimes
-	status  int
-	bytes   int64
-	cause   error // what the log should know about a failure
+	// recorded says that the act's audit record is durable.
+	recorded atomic.Bool
+	route    string // pattern for the log; "" as long as nothing matched
+	times    *routeTimes
+	status   int
+	bytes    int64
+	cause    error  // what the log should know about a failure
+	code     string // of the problem that was answered
+	from     netip.Addr
+	// login is what somebody signs in with, signedIn who it then was; see watch.
+	login, signedIn string
 }
 
 // endpoint is an Endpoint that is ready to serve.
@@ -42,6 +50,7 @@ type endpoint struct {
 	server *Server
 	plan   *plan
 	times  *routeTimes
+	limit  *classLimit
 }
 
 // ServeHTTP gives the request an id, finds its route, and turns a panic and the mux's own refusals into problems.
@@ -52,8 +61,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	header := w.Header()
 	header["Request-Id"] = []string{string(x.id)}
-	header["X-Content-Type-Options"] = s.headers.nosniff
+	s.secure(header, r)
 	defer x.end() //nolint:contextcheck // the exchange has the request's context
+	if err := x.admit(); err != nil {
+		x.route, x.times = "none", s.metrics.unrouted
+		x.fail(err)
+		return
+	}
 	s.mux.ServeHTTP(x, r)
 	if x.route == "" {
 		x.refuseUnrouted()
@@ -72,15 +86,25 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	timed, cancel := context.WithTimeout(r.Context(), e.server.options.RequestTimeout)
 	defer cancel()
 	ctx := &requestContext{Context: timed, exchange: x} // inherits from timed, which contextcheck does not see
-	if err := e.guard(ctx, x); err != nil {             //nolint:contextcheck // see above
+	err := e.guard(ctx, x)                              //nolint:contextcheck // see above
+	if err == nil {
+		err = e.limit.count(x)
+	}
+	if err == nil && e.Actor == ActorMerchant {
+		err = e.checkSignature(ctx, x) //nolint:contextcheck // see above
+	}
+	if err != nil {
+		x.note(ctx, err) //nolint:contextcheck // see above
 		x.fail(err)
 		return
 	}
 	answer, err := e.serve(ctx, x, e.plan) //nolint:contextcheck // see above
 	if err == nil {
-		err = e.write(x, answer)
+		e.recordAct(ctx, x)      //nolint:contextcheck // see above
+		err = e.write(x, answer) //nolint:contextcheck // see above
 	}
 	if err != nil {
+		x.note(ctx, err) //nolint:contextcheck // see above
 		x.fail(err)
 	}
 }
@@ -99,6 +123,8 @@ func (e *endpoint) write(x *exchange, answer any) error {
 		header["Content-Security-Policy"] = []string{"default-src 'none'; sandbox"}
 		x.send(cmp.Or(status, http.StatusOK), answer.Body)
 		return nil
+	case *Stream:
+		return x.stream(answer)
 	case storedAnswer:
 		var replayed bool
 		if status, body, replayed = answer.stored(); replayed {
@@ -113,7 +139,9 @@ func (e *endpoint) write(x *exchange, answer any) error {
 	if status == 0 {
 		status = http.StatusOK
 	}
-	header["Content-Type"] = e.server.headers.json
+	if status != http.StatusNoContent {
+		header["Content-Type"] = e.server.headers.json
+	}
 	x.send(status, body)
 	return nil
 }
@@ -201,6 +229,7 @@ func (x *exchange) end() {
 			x.fail(fault.New(fault.Internal, "internal", "something went wrong on our side"))
 		}
 	}
+	x.watch()
 	took := x.server.elapsed() - x.begun
 	x.times.observe(x.status, took)
 	x.logLine(took)

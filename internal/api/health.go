@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"github.com/feiqian/feiqian/internal/edge"
 	"github.com/feiqian/feiqian/internal/fault"
 )
 
@@ -23,11 +24,11 @@ type Health struct {
 func (s *Server) healthEndpoints() []Endpoint {
 	return []Endpoint{
 		Handle(Route{
-			Method: "GET", Path: "/healthz", Actor: ActorPublic, Name: "get_health", Tag: "Health",
+			Method: "GET", Path: "/healthz", Actor: ActorPublic, Class: edge.ClassNone, Name: "get_health", Tag: "Health",
 			Summary: "Whether the process lives",
 		}, func(context.Context, *struct{}) (*Health, error) { return &Health{State: "alive"}, nil }),
 		Handle(Route{
-			Method: "GET", Path: "/readyz", Actor: ActorPublic, Name: "get_readiness", Tag: "Health",
+			Method: "GET", Path: "/readyz", Actor: ActorPublic, Class: edge.ClassNone, Name: "get_readiness", Tag: "Health",
 			Summary: "Whether requests are welcome",
 		}, s.ready),
 	}

@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"net/http"
 
+	"github.com/feiqian/feiqian/internal/approval"
 	"github.com/feiqian/feiqian/internal/auth"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/id"
@@ -53,13 +55,14 @@ func (s *Services) opsIdentityEndpoints() []Endpoint {
 	route := func(permission auth.Permission, method, path, name, summary string) Route {
 		return opsRoute(permission, method, "/identity"+path, "Identity reviews", name, summary)
 	}
+	proposes := func(r Route) Route { r.Proposes = true; return r }
 	return []Endpoint{
 		Handle(route(auth.ReadIdentity, get, "/reviews", "list_identity_reviews",
 			"List verifications that wait for staff, with reasons"), s.identityReviews),
 		Handle(route(auth.ReadIdentity, get, "/reviews/{id}", "get_identity_review",
 			"Look at a customer's verification, masked"), s.identityReview),
-		Handle(route(auth.ReviewIdentity, post, "/reviews/{id}/approve", "approve_identity",
-			"Approve a verification, for a reason"), s.approveIdentity),
+		Handle(proposes(route(auth.ReviewIdentity, post, "/reviews/{id}/approve", "approve_identity",
+			"Approve a verification, for a reason")), s.approveIdentity),
 		Handle(route(auth.ReviewIdentity, post, "/reviews/{id}/refuse", "refuse_identity",
 			"Refuse a verification, for a reason"), s.refuseIdentity),
 		Handle(route(auth.ReviewIdentity, post, "/customers/{id}/reverify", "repeat_identity",
@@ -187,9 +190,10 @@ func (r *identityDecisionRequest) decision(ctx context.Context) identity.Decisio
 	return identity.Decision{Customer: r.ID, Staff: CallerOf(ctx).Staff, Reason: r.Body.Reason}
 }
 
-func (s *Services) approveIdentity(ctx context.Context, req *identityDecisionRequest) (*identity.StaffView, error) {
-	view, err := s.Identity.Approve(ctx, req.decision(ctx))
-	return &view, err
+func (s *Services) approveIdentity(ctx context.Context, req *identityDecisionRequest) (*Answer[Acted], error) {
+	return s.act(ctx, http.StatusOK, approval.Order{
+		Kind: identity.Override, Request: identity.Overriding{Customer: req.ID}, Reason: req.Body.Reason,
+	})
 }
 
 func (s *Services) refuseIdentity(ctx context.Context, req *identityDecisionRequest) (*identity.StaffView, error) {

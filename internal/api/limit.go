@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"net/http"
 	"time"
 
+	"github.com/feiqian/feiqian/internal/approval"
 	"github.com/feiqian/feiqian/internal/auth"
 	"github.com/feiqian/feiqian/internal/limit"
 )
@@ -11,7 +13,7 @@ import (
 // How much a payer may pay: the payer's view and the staff's.
 
 func (s *Services) limitEndpoints() []Endpoint {
-	created := func(r Route) Route { r.Status = 201; return r }
+	proposes := func(r Route) Route { r.Status, r.Proposes = http.StatusCreated, true; return r }
 	return []Endpoint{
 		Handle(Route{
 			Method: get, Path: "/wallet/v1/limits", Actor: ActorCustomer, Tag: "Limits", Name: "get_limits",
@@ -21,7 +23,7 @@ func (s *Services) limitEndpoints() []Endpoint {
 			"List the rules with their sources and the figures in force"), s.limitRules),
 		Handle(opsRoute(auth.ReadLimits, get, "/limits/{rule}/history", "Limits", "get_limit_history",
 			"Read who changed a rule's figure, when and why"), s.limitHistory),
-		Handle(created(opsRoute(auth.WriteLimits, post, "/limits/{rule}/changes", "Limits", "change_limit",
+		Handle(proposes(opsRoute(auth.WriteLimits, post, "/limits/{rule}/changes", "Limits", "change_limit",
 			"Set a rule's figure, never beyond its source's")), s.changeLimit),
 	}
 }
@@ -56,10 +58,9 @@ type changeLimitRequest struct {
 	Body changeLimitBody
 }
 
-func (s *Services) changeLimit(ctx context.Context, req *changeLimitRequest) (*limit.Change, error) {
-	change, err := s.PaymentLimits.Change(ctx, limit.NewChange{
-		Rule: req.Rule, Minor: req.Body.Minor, EffectiveAt: req.Body.EffectiveAt, Reason: req.Body.Reason,
-		Staff: CallerOf(ctx).Staff,
+func (s *Services) changeLimit(ctx context.Context, req *changeLimitRequest) (*Answer[Acted], error) {
+	return s.act(ctx, http.StatusCreated, approval.Order{
+		Kind: approval.LimitChange, Reason: req.Body.Reason,
+		Request: approval.LimitFigure{Rule: req.Rule, Minor: req.Body.Minor, EffectiveAt: req.Body.EffectiveAt},
 	})
-	return &change, err
 }

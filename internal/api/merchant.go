@@ -27,7 +27,19 @@ func (s *Services) merchantEndpoints() []Endpoint {
 		Handle(route(get, "/payments", "Payments", "list_payments", "List payments"), s.listPayments),
 		Handle(route(get, "/payments/{id}", "Payments", "get_payment", "Read a payment"), s.getPayment),
 		Handle(
-			route(post, "/payments/{id}/void", "Payments", "void_payment", "Call off a payment before it is paid"),
+			route(post, "/payments/{id}/capture", "Payments", "capture_payment", "Take authorized money, whole or in part"),
+			s.capturePayment,
+		),
+		Handle(
+			route(post, "/payments/{id}/raise", "Payments", "raise_payment", "Raise an authorized payment, as the payer agreed"),
+			s.raisePayment,
+		),
+		Handle(
+			route(get, "/payments/{id}/captures", "Payments", "list_captures", "List a payment's captures"),
+			s.listCaptures,
+		),
+		Handle(
+			route(post, "/payments/{id}/void", "Payments", "void_payment", "Call off a payment, or what is not captured of it"),
 			s.voidPayment,
 		),
 		Handle(
@@ -59,10 +71,22 @@ func (s *Services) merchantEndpoints() []Endpoint {
 
 type createPaymentBody struct {
 	money.Amount
-	Reference   string `json:"reference,omitempty" maxLength:"64" doc:"Your own number for it, unique among your payments." example:"order-1001"`
-	Description string `json:"description,omitempty" maxLength:"200" doc:"Shown to the payer." example:"Tea for two"`
-	ExpiresIn   int64  `json:"expires_in,omitempty" minimum:"1" maximum:"86400" doc:"Seconds until the payer must have confirmed; default 900."`
-	PaymentCode string `json:"payment_code,omitempty" maxLength:"40" doc:"The payer's payment code as scanned: charges it at once."`
+	Reference   string   `json:"reference,omitempty" maxLength:"64" doc:"Your own number for it, unique among your payments." example:"order-1001"`
+	Store       id.Store `json:"store_id,omitempty" doc:"Your store where it is made."`
+	Description string   `json:"description,omitempty" maxLength:"200" doc:"Shown to the payer." example:"Tea for two"`
+	ExpiresIn   int64    `json:"expires_in,omitempty" minimum:"1" maximum:"86400" doc:"Seconds until the payer must have confirmed; default 900."`
+	PaymentCode string   `json:"payment_code,omitempty" maxLength:"40" doc:"The payer's payment code as scanned: charges it at once."`
+
+	Capture       payment.CaptureMode `json:"capture,omitempty" enum:"automatic,manual" doc:"manual sets the payer's money aside until you capture it; default automatic."`
+	CaptureWithin int64               `json:"capture_within,omitempty" minimum:"1" maximum:"2592000" doc:"With manual: seconds from the payer's word until what is not captured is the payer's again; default 604800."`
+	AmountMax     int64               `json:"amount_max,omitempty" minimum:"1" maximum:"9007199254740991" doc:"With manual: up to this you may raise the amount; the payer sees and agrees to it. Default: the amount."`
+
+	Funds        payment.Funds `json:"funds,omitempty" enum:"split,held,escrow" doc:"Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once."`
+	Splits       []splitPart   `json:"splits,omitempty" maxItems:"20" doc:"With split: the receivers' parts; yours is what is left."`
+	SplitRule    id.SplitRule  `json:"split_rule_id,omitempty" maxLength:"40" doc:"With split: a rule of yours in place of splits."`
+	ReleaseAfter int64         `json:"release_after,omitempty" minimum:"1" maximum:"15552000" doc:"With held or escrow: seconds after the payment until it is yours by itself; default 864000."`
+
+	Metadata map[string]string `json:"metadata,omitempty" doc:"Your own words for it: up to 20 keys of 40 characters, values of 500. The payer does not see them."`
 }
 
 type createPaymentRequest struct {
@@ -83,8 +107,13 @@ func (s *Services) createPayment(ctx context.Context, req *createPaymentRequest)
 		return nil, err
 	}
 	stored, err := s.Payments.Create(ctx, payment.Order{
-		Merchant: merchant, Reference: req.Body.Reference, Amount: req.Body.Amount, Description: req.Body.Description,
-		ExpiresIn: time.Duration(req.Body.ExpiresIn) * time.Second, Code: req.Body.PaymentCode, Once: act,
+		Merchant: merchant, Store: req.Body.Store, Reference: req.Body.Reference, Amount: req.Body.Amount,
+		Description: req.Body.Description,
+		ExpiresIn:   time.Duration(req.Body.ExpiresIn) * time.Second, Code: req.Body.PaymentCode, Once: act,
+		Capture: req.Body.Capture, CaptureWithin: time.Duration(req.Body.CaptureWithin) * time.Second,
+		AmountMax: req.Body.AmountMax, Metadata: req.Body.Metadata,
+		Funds: req.Body.Funds, Parts: partsOf(req.Body.Splits), Rule: req.Body.SplitRule,
+		ReleaseAfter: time.Duration(req.Body.ReleaseAfter) * time.Second,
 	})
 	if req.Body.PaymentCode != "" && err != nil {
 		s.Limits.guessed(string(merchant), err)
@@ -96,16 +125,12 @@ type paymentRequest struct {
 	ID id.Payment `path:"id"`
 }
 
-func (s *Services) getPayment(ctx context.Context, req *paymentRequest) (*payment.Payment, error) {
-	found, err := s.Payments.OfMerchant(ctx, CallerOf(ctx).Merchant, req.ID)
-	return &found, err
-}
-
 type listPaymentsRequest struct {
 	Paging
 	TimeRange
 	Reference string        `query:"reference" maxLength:"64" doc:"Exactly this reference."`
-	State     payment.State `query:"state" enum:"created,succeeded,declined,expired,voided"`
+	State     payment.State `query:"state" enum:"created,authorized,succeeded,declined,expired,voided"`
+	Search    string        `query:"search" maxLength:"64" doc:"An id, or a part of the reference, the description or the metadata."`
 	AmountMin int64         `query:"amount_min" minimum:"0"`
 	AmountMax int64         `query:"amount_max" minimum:"0"`
 }
@@ -114,6 +139,7 @@ func (s *Services) listPayments(ctx context.Context, req *listPaymentsRequest) (
 	rows, more, err := s.Payments.List(ctx, payment.ListQuery{
 		Merchant: CallerOf(ctx).Merchant, Before: id.Payment(req.Cursor), Reference: req.Reference, State: req.State,
 		From: req.From, To: req.To, AmountMin: req.AmountMin, AmountMax: req.AmountMax, Limit: req.Limit,
+		Search: req.Search,
 	})
 	if err != nil {
 		return nil, err
@@ -149,6 +175,8 @@ type createRefundBody struct {
 	Currency  money.Currency `json:"currency,omitempty" maxLength:"5" doc:"Must be the payment's, if given."`
 	Reference string         `json:"reference,omitempty" maxLength:"64" doc:"Your own number for it, unique among your refunds."`
 	Reason    string         `json:"reason,omitempty" maxLength:"200"`
+
+	KeepSplits bool `json:"keep_splits,omitempty" doc:"Leave receivers what they have of the payment; without it they give their shares back."`
 }
 
 type createRefundRequest struct {
@@ -165,7 +193,8 @@ func (s *Services) createRefund(ctx context.Context, req *createRefundRequest) (
 	}
 	return answer[payment.Refund](s.Payments.Refund(ctx, payment.RefundOrder{
 		Merchant: CallerOf(ctx).Merchant, Payment: req.ID, Amount: req.Body.Amount, Currency: req.Body.Currency,
-		Reference: req.Body.Reference, Reason: req.Body.Reason, Once: act,
+		Reference: req.Body.Reference, Reason: req.Body.Reason, Origin: payment.ByMerchant, By: CallerOf(ctx).by(), Once: act,
+		KeepSplits: req.Body.KeepSplits,
 	}))
 }
 
@@ -273,14 +302,37 @@ type listEventsRequest struct {
 	Cursor  Cursor `query:"cursor" doc:"next_cursor of the page before. The last page has one too: ask again with it for what comes."`
 	Kind    string `query:"kind" maxLength:"64" doc:"Only events of this kind." example:"payment.succeeded"`
 	Subject string `query:"subject" maxLength:"64" doc:"Only events of this payment or refund."`
+	Wait    int    `query:"wait" minimum:"0" maximum:"25" doc:"Hold the request until there is an event, at most so many seconds."`
+	Start   string `query:"start" enum:"oldest,now" default:"oldest" doc:"Where a listing without a cursor begins. now: an empty page whose next_cursor leads to what comes."`
 }
 
 func (s *Services) listEvents(ctx context.Context, req *listEventsRequest) (*Page[outbox.Event], error) {
-	rows, more, err := s.Outbox.List(ctx, outbox.Query{
+	q := outbox.Query{
 		Merchant: CallerOf(ctx).Merchant, After: id.Event(req.Cursor), Kind: req.Kind, Subject: req.Subject, Limit: req.Limit,
-	})
-	if err != nil {
+	}
+	if req.Start == "now" && req.Cursor == "" {
+		last, err := s.Outbox.Last(ctx, q.Merchant)
+		if err != nil || last == "" {
+			return &Page[outbox.Event]{Data: []outbox.Event{}}, err
+		}
+		return &Page[outbox.Event]{Data: []outbox.Event{}, NextCursor: Cursor(last).String()}, nil
+	}
+	var (
+		rows []outbox.Event
+		more bool
+	)
+	look := func(context.Context) (found bool, err error) {
+		rows, more, err = s.Outbox.List(ctx, q)
+		return len(rows) > 0, err
+	}
+	if found, err := look(ctx); err != nil {
 		return nil, err
+	} else if !found && req.Wait > 0 {
+		waiting, cancel := context.WithTimeout(ctx, secondsOf(req.Wait))
+		defer cancel()
+		if err := s.Outbox.Wait(waiting, string(q.Merchant), look); err != nil {
+			return nil, err
+		}
 	}
 	page := pageOf(rows, more, func(e outbox.Event) string { return string(e.ID) })
 	page.HasMore = more

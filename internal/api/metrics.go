@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/feiqian/feiqian/internal/edge"
 )
 
 // classes are the status classes 1xx to 5xx.
@@ -59,5 +61,5 @@ func (s *Server) registerMetrics() {
 		return
 	}
 	page := promhttp.HandlerFor(s.options.Metrics, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
-	s.plain("/metrics", func(w http.ResponseWriter, r *http.Request) { page.ServeHTTP(w, r) })
+	s.plain("/metrics", edge.ClassNone, func(w http.ResponseWriter, r *http.Request) { page.ServeHTTP(w, r) })
 }

@@ -18,12 +18,20 @@ func (s *Services) moneyEndpoints() []Endpoint {
 	created := func(r Route) Route { r.Status = 201; return r }
 	return []Endpoint{
 		Handle(
-			created(route(post, "/top_ups", "Top-ups", "create_top_up", "Top up from a linked bank account")),
+			created(route(post, "/top_ups", "Top-ups", "create_top_up", "Top up from a linked bank account or a bound card")),
 			s.createTopUp,
 		),
 		Handle(route(get, "/top_ups/{id}", "Top-ups", "get_top_up", "Read a top-up"), s.getTopUp),
 		Handle(
-			created(route(post, "/withdrawals", "Withdrawals", "create_withdrawal", "Withdraw to a linked bank account")),
+			created(
+				route(
+					post,
+					"/withdrawals",
+					"Withdrawals",
+					"create_withdrawal",
+					"Withdraw to a linked bank account or a bound card",
+				),
+			),
 			s.createWithdrawal,
 		),
 		Handle(route(get, "/withdrawals/{id}", "Withdrawals", "get_withdrawal", "Read a withdrawal"), s.getWithdrawal),
@@ -42,7 +50,13 @@ func (s *Services) moneyEndpoints() []Endpoint {
 			s.getPayerPayment,
 		),
 		Handle(
-			route(post, "/payments/{id}/confirm", "Payments to merchants", "confirm_payment", "Pay with the PIN"),
+			route(
+				post,
+				"/payments/{id}/confirm",
+				"Payments to merchants",
+				"confirm_payment",
+				"Pay from the balance or by card, with the PIN or a passkey",
+			),
 			s.confirmPayment,
 		),
 	}
@@ -50,12 +64,13 @@ func (s *Services) moneyEndpoints() []Endpoint {
 
 type bankMoneyBody struct {
 	money.Amount
-	BankAccount id.BankAccount `json:"bank_account_id" minLength:"1" maxLength:"40"`
-	PIN         string         `json:"pin" minLength:"6" maxLength:"6" doc:"The payment PIN, six digits."`
+	BankAccount id.BankAccount `json:"bank_account_id,omitempty" maxLength:"40" doc:"A linked bank account."`
+	Card        id.Card        `json:"card_id,omitempty" maxLength:"40" doc:"A bound card, in place of the bank account. A top-up that names neither takes the default card."`
+	ProofBody
 }
 
-// public returns the body without its secret.
-func (b bankMoneyBody) public() bankMoneyBody { b.PIN = ""; return b }
+// public returns the body without its secrets.
+func (b bankMoneyBody) public() bankMoneyBody { b.ProofBody = ProofBody{}; return b }
 
 type bankMoneyRequest struct {
 	Idempotent
@@ -75,10 +90,10 @@ func (s *Services) createTopUp(ctx context.Context, req *bankMoneyRequest) (*Ans
 		Customer: CallerOf(
 			ctx,
 		).Customer,
-		BankAccount: req.Body.BankAccount,
-		Amount:      req.Body.Amount,
-		PIN:         req.Body.PIN,
-		Once:        act,
+		BankAccount: req.Body.BankAccount, Card: req.Body.Card,
+		Amount: req.Body.Amount,
+		By:     payerOf(ctx), Proof: req.Body.proof(),
+		Once: act,
 	}))
 }
 
@@ -106,10 +121,10 @@ func (s *Services) createWithdrawal(ctx context.Context, req *bankMoneyRequest) 
 		Customer: CallerOf(
 			ctx,
 		).Customer,
-		BankAccount: req.Body.BankAccount,
-		Amount:      req.Body.Amount,
-		PIN:         req.Body.PIN,
-		Once:        act,
+		BankAccount: req.Body.BankAccount, Card: req.Body.Card,
+		Amount: req.Body.Amount,
+		By:     payerOf(ctx), Proof: req.Body.proof(),
+		Once: act,
 	}))
 }
 
@@ -129,7 +144,7 @@ type createTransferBody struct {
 	money.Amount
 	Payee string `json:"payee" minLength:"1" maxLength:"40" doc:"The payee's phone number, or the id that finding the payee gave." example:"+8613800000002"`
 	Note  string `json:"note,omitempty" maxLength:"200"`
-	PIN   string `json:"pin" minLength:"6" maxLength:"6" doc:"The payment PIN, six digits."`
+	ProofBody
 }
 
 type createTransferRequest struct {
@@ -147,7 +162,7 @@ func (s *Services) createTransfer(ctx context.Context, req *createTransferReques
 		return nil, paramOf(err, "payee")
 	}
 	public := req.Body
-	public.PIN = ""
+	public.ProofBody = ProofBody{}
 	act, err := once(ctx, "create_transfer", req.IdempotencyKey, req.DryRun, public)
 	if err != nil {
 		return nil, err
@@ -160,8 +175,8 @@ func (s *Services) createTransfer(ctx context.Context, req *createTransferReques
 		Payee:  payee,
 		Amount: req.Body.Amount,
 		Note:   req.Body.Note,
-		PIN:    req.Body.PIN,
-		Once:   act,
+		By:     payerOf(ctx), Proof: req.Body.proof(),
+		Once: act,
 	}))
 }
 
@@ -173,12 +188,22 @@ type payerPaymentRequest struct {
 func (s *Services) getPayerPayment(ctx context.Context, req *payerPaymentRequest) (*payment.PayerView, error) {
 	return await(ctx, s, req.WaitSeconds, string(req.ID), func(context.Context) (payment.PayerView, bool, error) {
 		view, err := s.Payments.ForPayer(ctx, CallerOf(ctx).Customer, req.ID)
-		return view, view.State.Final(), err
+		told := view.State.Final() || view.State == payment.Created && view.DeclineCode != ""
+		return view, told, err
 	})
 }
 
+// WithBody is embedded in the body of an act that pays a merchant.
+type WithBody struct {
+	Method payment.Method `json:"method,omitempty" enum:"balance,card" doc:"What pays; the balance if left out, a card if one is named."`
+	Card   id.Card        `json:"card_id,omitempty" maxLength:"40" doc:"The bound card that pays; with method card, the default card if left out."`
+}
+
+func (b WithBody) with() payment.With { return payment.With{Method: b.Method, Card: b.Card} }
+
 type confirmPaymentBody struct {
-	PIN string `json:"pin" minLength:"6" maxLength:"6" doc:"The payment PIN, six digits."`
+	WithBody
+	ProofBody
 }
 
 type confirmPaymentRequest struct {
@@ -193,11 +218,17 @@ func (s *Services) confirmPayment(ctx context.Context, req *confirmPaymentReques
 		return nil, err
 	}
 	caller := CallerOf(ctx)
-	act, err := once(ctx, "confirm_payment", req.IdempotencyKey, req.DryRun, req.ID)
+	// The balance is not part of the request's print: so keys of before there were cards stay theirs.
+	var asked any = req.ID
+	if req.Body.WithBody != (WithBody{}) {
+		asked = []any{req.ID, req.Body.WithBody}
+	}
+	act, err := once(ctx, "confirm_payment", req.IdempotencyKey, req.DryRun, asked)
 	if err != nil {
 		return nil, err
 	}
 	return answer[payment.PayerView](s.Payments.Confirm(ctx, payment.Confirmation{
-		Payment: req.ID, Customer: caller.Customer, Device: caller.Device, PIN: req.Body.PIN, Once: act,
+		Payment: req.ID, Customer: caller.Customer, By: payerOf(ctx), Proof: req.Body.proof(), With: req.Body.with(),
+		Once: act,
 	}))
 }

@@ -9,6 +9,7 @@ import (
 type mounted struct {
 	handler http.Handler
 	times   *routeTimes
+	limit   *classLimit
 	not     []string // path prefixes that belong to the API
 }
 
@@ -21,6 +22,10 @@ func (m *mounted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if x, ok := w.(*exchange); ok {
 		x.route, x.times = r.Pattern, m.times
+		if err := m.limit.count(x); err != nil {
+			x.fail(err)
+			return
+		}
 	}
 	m.handler.ServeHTTP(w, r)
 }

@@ -2,9 +2,13 @@ package api
 
 import (
 	"context"
+	"database/sql"
+	"net/http"
 	"time"
 
+	"github.com/feiqian/feiqian/internal/approval"
 	"github.com/feiqian/feiqian/internal/attempt"
+	"github.com/feiqian/feiqian/internal/audit"
 	"github.com/feiqian/feiqian/internal/auth"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
@@ -22,6 +26,10 @@ func (s *Services) opsSignInEndpoints() []Endpoint {
 			Method: post, Path: "/ops/v1/login", Actor: ActorPublic, Status: 201,
 			Tag: "Staff", Name: "staff_login", Summary: "Sign in as staff",
 		}, s.staffLogin),
+		Handle(Route{
+			Method: post, Path: "/ops/v1/totp", Actor: ActorPublic, Status: 201, Tag: "Staff", Name: "staff_totp",
+			Summary: "Get a secret for an authenticator app, before the first sign-in",
+		}, s.staffTOTP),
 		Handle(Route{
 			Method: post, Path: "/ops/v1/logout", Actor: ActorStaff, Permission: AnyPermission,
 			Tag: "Staff", Name: "staff_logout", Summary: "Sign out",
@@ -56,6 +64,7 @@ func (s *Services) opsBooksEndpoints() []Endpoint {
 
 func (s *Services) opsEndpoints() []Endpoint {
 	created := func(r Route) Route { r.Status = 201; return r }
+	proposes := func(r Route) Route { r.Status, r.Proposes = 204, true; return r }
 	return []Endpoint{
 		Handle(opsRoute(auth.ReadPayments, get, "/payments/{id}", "Support", "get_any_payment",
 			"Read any payment"), s.anyPayment),
@@ -67,8 +76,8 @@ func (s *Services) opsEndpoints() []Endpoint {
 			"List merchants"), s.listMerchants),
 		Handle(created(opsRoute(auth.WriteMerchants, post, "/merchants", "Merchants", "create_merchant",
 			"Create a merchant")), s.createMerchant),
-		Handle(opsRoute(auth.WriteMerchants, put, "/merchants/{id}/state", "Merchants", "set_merchant_state",
-			"Freeze or thaw a merchant, for a reason"), s.setMerchantState),
+		Handle(proposes(opsRoute(auth.WriteMerchants, put, "/merchants/{id}/state", "Merchants", "set_merchant_state",
+			"Freeze or thaw a merchant, for a reason")), s.setMerchantState),
 		Handle(opsRoute(auth.ReadMerchants, get, "/merchants/{id}/keys", "Merchants", "list_keys",
 			"List a merchant's secret keys, masked"), s.listKeys),
 		Handle(created(opsRoute(auth.WriteMerchants, post, "/merchants/{id}/keys", "Merchants", "create_key",
@@ -89,6 +98,7 @@ func (s *Services) opsEndpoints() []Endpoint {
 type staffLoginBody struct {
 	Email    string `json:"email" minLength:"3" maxLength:"128"`
 	Password string `json:"password" minLength:"1" maxLength:"128"`
+	TOTP     string `json:"totp,omitempty" maxLength:"20" doc:"The code of your authenticator app, or a recovery code."`
 }
 
 type staffLoginRequest struct {
@@ -101,18 +111,40 @@ type StaffSession struct {
 	ExpiresAt time.Time  `json:"expires_at"`
 	Staff     id.Staff   `json:"staff_id"`
 	Role      party.Role `json:"role"`
+	// RecoveryCodes come with the first sign-in.
+	RecoveryCodes []string `json:"recovery_codes,omitempty" doc:"With the first sign-in; each stands in for the app once. Shown this once."`
 }
 
 func (s *Services) staffLogin(ctx context.Context, req *staffLoginRequest) (*StaffSession, error) {
+	noteLogin(ctx, req.Body.Email)
 	in, err := s.Auth.SignInStaff(ctx, auth.StaffSignInRequest{
-		Email: req.Body.Email, Password: req.Body.Password, Address: AddressOf(ctx),
+		Email: req.Body.Email, Password: req.Body.Password, Address: AddressOf(ctx), TOTP: req.Body.TOTP,
 	})
 	if err != nil {
 		return nil, err
 	}
+	noteSignedIn(ctx, in.Session.SubjectID)
 	return &StaffSession{
 		Token: in.Token, ExpiresAt: in.Session.ExpiresAt, Staff: in.Session.Staff(), Role: in.Session.Role,
+		RecoveryCodes: in.RecoveryCodes,
 	}, nil
+}
+
+type staffTOTPBody struct {
+	Email    string `json:"email" minLength:"3" maxLength:"128"`
+	Password string `json:"password" minLength:"1" maxLength:"128"`
+}
+
+type staffTOTPRequest struct {
+	Body staffTOTPBody
+}
+
+func (s *Services) staffTOTP(ctx context.Context, req *staffTOTPRequest) (*auth.Enrolment, error) {
+	noteLogin(ctx, req.Body.Email)
+	enrolment, err := s.Auth.BeginStaffTOTP(ctx, auth.StaffSignInRequest{
+		Email: req.Body.Email, Password: req.Body.Password, Address: AddressOf(ctx),
+	})
+	return &enrolment, err
 }
 
 func (s *Services) chart(context.Context, *empty) (*Page[ledger.ChartLine], error) {
@@ -211,7 +243,10 @@ type createMerchantRequest struct {
 }
 
 func (s *Services) createMerchant(ctx context.Context, req *createMerchantRequest) (*party.Merchant, error) {
-	merchant, err := s.Parties.CreateMerchant(ctx, party.NewMerchant(req.Body))
+	merchant, err := s.Parties.CreateMerchant(ctx, party.NewMerchant{
+		Name: req.Body.Name, FeeBps: req.Body.FeeBps, FeeFixedMinor: req.Body.FeeFixedMinor,
+		AdvanceMinor: req.Body.AdvanceMinor,
+	})
 	return &merchant, err
 }
 
@@ -225,8 +260,16 @@ type setMerchantStateRequest struct {
 	Body setMerchantStateBody
 }
 
-func (s *Services) setMerchantState(ctx context.Context, req *setMerchantStateRequest) (*NoContent, error) {
-	return &NoContent{}, s.Parties.SetMerchantState(ctx, req.ID, req.Body.State, req.Body.Reason)
+// setMerchantState waits for a second person only where the settings say so: a fraud must not wait.
+func (s *Services) setMerchantState(ctx context.Context, req *setMerchantStateRequest) (*Answer[Acted], error) {
+	if s.Approvals.Needs(approval.MerchantState) {
+		return s.act(ctx, http.StatusNoContent, approval.Order{
+			Kind: approval.MerchantState, Request: approval.StateChange{Merchant: req.ID, State: req.Body.State},
+			Reason: req.Body.Reason,
+		})
+	}
+	err := s.Parties.SetMerchantState(ctx, req.ID, req.Body.State, req.Body.Reason)
+	return &Answer[Acted]{Status: http.StatusNoContent}, err
 }
 
 type merchantRequest struct {
@@ -318,7 +361,9 @@ type retryJobRequest struct {
 }
 
 func (s *Services) retryJob(ctx context.Context, req *retryJobRequest) (*NoContent, error) {
-	return &NoContent{}, s.Jobs.Retry(ctx, req.ID)
+	return &NoContent{}, s.Jobs.Retry(ctx, req.ID, func(tx *sql.Tx) error {
+		return s.Trail.WriteIn(ctx, tx, audit.Act{Kind: "job.retried", Subject: string(req.ID)})
+	})
 }
 
 // paramOf names the request member that a fault is about.

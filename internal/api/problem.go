@@ -85,7 +85,7 @@ func problemOf(f *fault.Fault, request id.Request) Problem {
 	status := statusOf(f)
 	p := Problem{
 		Type: problemPrefix + f.Code, Title: http.StatusText(status), Status: status, Detail: f.Message,
-		Code: f.Code, Param: f.Param, RequestID: request, Retryable: retryable(f), Hint: f.Hint,
+		Code: f.Code, Param: withoutNumbers(f.Param), RequestID: request, Retryable: retryable(f), Hint: f.Hint,
 		Details: f.Details,
 	}
 	if f.RetryAfter > 0 {
@@ -101,6 +101,7 @@ func problemOf(f *fault.Fault, request id.Request) Problem {
 // writeProblem sends the problem of f.
 func (x *exchange) writeProblem(f *fault.Fault) {
 	p, header := problemOf(f, x.id), x.Header()
+	x.code = p.Code
 	header["Content-Type"] = x.server.headers.problem
 	header["Cache-Control"] = x.server.headers.noStore
 	if p.RetryAfter > 0 {
@@ -121,4 +122,26 @@ func (x *exchange) writeProblem(f *fault.Fault) {
 		body = []byte(`{"code":` + strconv.Quote(p.Code) + `,"request_id":"` + string(x.id) + `"}`)
 	}
 	x.send(p.Status, body)
+}
+
+// numberMin is the shortest run of digits that may be somebody's card, document or phone.
+const numberMin = 9
+
+// withoutNumbers hides long runs of digits: the name of a member that nobody knows is the caller's text, and may be
+// what was meant as its value.
+func withoutNumbers(param string) string {
+	out, run := make([]byte, 0, len(param)), 0
+	for i := range len(param) {
+		if c := param[i]; c < '0' || c > '9' {
+			out, run = append(out, c), 0
+			continue
+		}
+		if run++; run == numberMin {
+			out = append(out[:len(out)-numberMin+1], "****"...)
+		}
+		if run < numberMin {
+			out = append(out, param[i])
+		}
+	}
+	return string(out)
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+
+	"github.com/feiqian/feiqian/internal/edge"
 )
 
 // Actor says who may call a route.
@@ -18,6 +20,10 @@ const (
 	ActorMerchant Actor = "merchant"
 	// ActorCustomer is a customer with a session.
 	ActorCustomer Actor = "customer"
+	// ActorUser is a person who works for a merchant, with a session and the route's permission.
+	ActorUser Actor = "merchant_user"
+	// ActorApplicant is who wants to be a merchant, with the token of the application.
+	ActorApplicant Actor = "applicant"
 	// ActorStaff is a person of the operator with a session and the route's permission.
 	ActorStaff Actor = "staff"
 )
@@ -33,7 +39,7 @@ type Route struct {
 	Path string
 	// Actor says who may call.
 	Actor Actor
-	// Permission is what staff must hold, or AnyPermission; empty for all other actors.
+	// Permission is what staff and merchants' users must hold, or AnyPermission; empty for all other actors.
 	Permission string
 	// Name is the operation id, lower snake case and unique: create_payment.
 	Name string
@@ -43,6 +49,14 @@ type Route struct {
 	Summary, Description string
 	// Status is that of a good answer; default 200, and 204 for NoContent.
 	Status int
+	// Proposes says that the act may need a second person; then the answer is 202 with the proposal (Acted).
+	Proposes bool
+	// Class is how often it may be called; default by actor and method, see classOf.
+	Class edge.Class
+	// WhileLocked lets a session that is locked by its gesture call the route.
+	WhileLocked bool
+	// Unsigned lets merchants who require signatures call it without one; one that is there is not looked at.
+	Unsigned bool
 	// BodyMaxBytes is the largest body; default Options.BodyMaxBytes.
 	BodyMaxBytes int64
 }
@@ -82,15 +96,15 @@ func (e Endpoint) check(verifiers Verifiers) {
 		panic(fmt.Sprintf("api: route %s %s: ", e.Method, e.Path) + fmt.Sprintf(format, args...))
 	}
 	switch e.Actor {
-	case ActorPublic, ActorMerchant, ActorCustomer, ActorStaff:
+	case ActorPublic, ActorMerchant, ActorCustomer, ActorStaff, ActorUser, ActorApplicant:
 	default:
 		fail("declares no actor")
 	}
 	if e.Actor != ActorPublic && verifiers.of(e.Actor) == nil {
 		fail("there is no verifier for %s", e.Actor)
 	}
-	if (e.Actor == ActorStaff) != (e.Permission != "") {
-		fail("staff routes declare a permission, others do not")
+	if (e.Actor == ActorStaff || e.Actor == ActorUser) != (e.Permission != "") {
+		fail("routes of staff and of merchants' users declare a permission, others do not")
 	}
 	switch e.Method {
 	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/feiqian/feiqian/internal/audit"
 	"github.com/feiqian/feiqian/internal/auth"
 	"github.com/feiqian/feiqian/internal/channel"
 	"github.com/feiqian/feiqian/internal/config"
@@ -37,7 +38,10 @@ type Now struct {
 	Now time.Time `json:"now"`
 }
 
-func (s *Services) advanceClock(_ context.Context, req *advanceClockRequest) (*Now, error) {
+func (s *Services) advanceClock(ctx context.Context, req *advanceClockRequest) (*Now, error) {
+	if err := s.Trail.Write(ctx, audit.Act{Kind: "clock.advanced", After: req.Body}); err != nil {
+		return nil, err
+	}
 	s.Clock.Advance(time.Duration(req.Body.Seconds) * time.Second)
 	if s.ClockMoved != nil {
 		if err := s.ClockMoved(s.Clock.Ahead()); err != nil {
@@ -49,9 +53,8 @@ func (s *Services) advanceClock(_ context.Context, req *advanceClockRequest) (*N
 
 const noticeMax = 64 << 10
 
-// Notices is the door for a channel's callbacks. A notice that is not the channel's gets 400 and changes
-// nothing; one about an
-// order that we do not have gets 204, so that it is not sent again, and is reported.
+// Notices is the door for a channel's callbacks. A notice that is not the channel's gets 400 and changes nothing; one
+// about an order that we do not have gets 204, so that it is not sent again, and is reported.
 func (s *Services) Notices(name string, reader channel.NoticeReader) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, noticeMax))

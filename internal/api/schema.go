@@ -48,9 +48,11 @@ func newBook(title, version string) *book {
 		Components: &huma.Components{
 			Schemas: registry,
 			SecuritySchemes: map[string]*huma.SecurityScheme{
-				string(ActorMerchant): bearer("A merchant's secret key."),
-				string(ActorCustomer): bearer("The token of a customer's session."),
-				string(ActorStaff):    bearer("The token of a session of the operator's staff."),
+				string(ActorMerchant):  bearer("A merchant's secret key."),
+				string(ActorCustomer):  bearer("The token of a customer's session."),
+				string(ActorStaff):     bearer("The token of a session of the operator's staff."),
+				string(ActorUser):      bearer("The token of a session of a merchant's user."),
+				string(ActorApplicant): bearer("The token of a merchant's application."),
 			},
 		},
 	}
@@ -71,8 +73,9 @@ func (b *book) add(e Endpoint) {
 	if e.Actor != ActorPublic {
 		operation.Security = []map[string][]string{{string(e.Actor): {}}}
 	}
+	operation.Extensions = map[string]any{"x-actor": string(e.Actor), "x-rate-class": string(e.Class)}
 	if e.Permission != "" {
-		operation.Extensions = map[string]any{"x-permission": e.Permission}
+		operation.Extensions["x-permission"] = e.Permission
 	}
 	for _, parameter := range p.params {
 		operation.Parameters = append(operation.Parameters, &huma.Param{
@@ -172,6 +175,16 @@ func (b *book) responses(e Endpoint) map[string]*huma.Response {
 			"default": problem,
 		}
 	}
+	if e.response == reflect.TypeFor[Stream]() {
+		content := map[string]*huma.MediaType{}
+		for _, media := range streamTypes() {
+			content[media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+		}
+		return map[string]*huma.Response{
+			"200":     {Description: "The file.", Headers: headers, Content: content},
+			"default": problem,
+		}
+	}
 	shown := e.response
 	if answer, ok := reflect.TypeAssert[storedAnswer](reflect.New(e.response)); ok {
 		shown = answer.documented()
@@ -181,13 +194,17 @@ func (b *book) responses(e Endpoint) map[string]*huma.Response {
 		}
 	}
 	status := cmp.Or(e.Status, http.StatusOK)
-	return map[string]*huma.Response{
-		strconv.Itoa(status): {
-			Description: http.StatusText(status), Headers: headers,
-			Content: map[string]*huma.MediaType{"application/json": {Schema: b.schema(shown, e.Name+"_answer")}},
-		},
-		"default": problem,
+	content := map[string]*huma.MediaType{"application/json": {Schema: b.schema(shown, e.Name+"_answer")}}
+	all := map[string]*huma.Response{
+		strconv.Itoa(status): {Description: http.StatusText(status), Headers: headers, Content: content}, "default": problem,
 	}
+	if e.Proposes {
+		all["202"] = &huma.Response{Description: "It waits for a second person.", Headers: headers, Content: content}
+		if status == http.StatusNoContent {
+			all["204"] = &huma.Response{Description: "Done.", Headers: headers}
+		}
+	}
+	return all
 }
 
 // schema returns the refined schema of t.

@@ -33,6 +33,12 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		BaseContext:       func(net.Listener) context.Context { return lasting },
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+	if s.options.OnShutdown != nil {
+		server.RegisterOnShutdown(s.options.OnShutdown)
+	}
+	if connections := s.options.Edge.Connections; connections != nil {
+		listener = connections.Listen(listener)
+	}
 	broken := make(chan error, 1)
 	go func() { broken <- server.Serve(listener) }()
 	select {

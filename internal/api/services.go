@@ -6,21 +6,32 @@ import (
 	"slices"
 	"time"
 
+	"github.com/feiqian/feiqian/internal/approval"
 	"github.com/feiqian/feiqian/internal/attempt"
+	"github.com/feiqian/feiqian/internal/audit"
 	"github.com/feiqian/feiqian/internal/auth"
+	"github.com/feiqian/feiqian/internal/card"
+	"github.com/feiqian/feiqian/internal/checkout"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/config"
+	"github.com/feiqian/feiqian/internal/edge"
 	"github.com/feiqian/feiqian/internal/idempotency"
 	"github.com/feiqian/feiqian/internal/identity"
 	"github.com/feiqian/feiqian/internal/job"
 	"github.com/feiqian/feiqian/internal/ledger"
 	"github.com/feiqian/feiqian/internal/limit"
 	"github.com/feiqian/feiqian/internal/money"
+	"github.com/feiqian/feiqian/internal/onboarding"
 	"github.com/feiqian/feiqian/internal/outbox"
 	"github.com/feiqian/feiqian/internal/party"
 	"github.com/feiqian/feiqian/internal/payment"
 	"github.com/feiqian/feiqian/internal/payout"
+	"github.com/feiqian/feiqian/internal/privacy"
+	"github.com/feiqian/feiqian/internal/qr"
+	"github.com/feiqian/feiqian/internal/signing"
+	"github.com/feiqian/feiqian/internal/vault"
 	"github.com/feiqian/feiqian/internal/wallet"
+	"github.com/feiqian/feiqian/internal/webhook"
 )
 
 // Services are the domains behind the routes.
@@ -45,21 +56,52 @@ type Services struct {
 	Limits       *Limits
 	// PaymentLimits caps what payers pay; Limits above caps how often somebody asks.
 	PaymentLimits *limit.Limits
+	Cards         *card.Cards
+	Vault         *vault.Vault
+	Trail         *audit.Trail
+	AuditChain    *audit.Chain
+	Approvals     *approval.Approvals
+	Privacy       *privacy.Privacy
+	Onboarding    *onboarding.Onboarding
+	Blocks        *edge.Blocks
+	Codes         *qr.Codes
+	Checkouts     *checkout.Checkouts
+	Webhooks      *webhook.Webhooks
+	Signing       *signing.Signing
 }
 
 // Endpoints is the one list of routes: each door adds its own.
 func (s *Services) Endpoints() []Endpoint {
 	return slices.Concat(
 		s.merchantEndpoints(),
+		s.refundEndpoints(),
+		s.splitEndpoints(),
+		s.webhookEndpoints(),
+		s.signatureEndpoints(),
 		s.signInEndpoints(),
 		s.walletEndpoints(),
 		s.moneyEndpoints(),
 		s.limitEndpoints(),
+		s.cardEndpoints(),
+		s.credentialEndpoints(),
+		s.confirmationEndpoints(),
 		s.opsSignInEndpoints(),
 		s.opsBooksEndpoints(),
 		s.opsEndpoints(),
 		s.identityEndpoints(),
 		s.opsIdentityEndpoints(),
+		s.keyEndpoints(),
+		s.auditEndpoints(),
+		s.proposalEndpoints(),
+		s.staffEndpoints(),
+		s.merchantUserEndpoints(),
+		s.privacyEndpoints(),
+		s.applicationEndpoints(),
+		s.portalEndpoints(),
+		s.opsApplicationEndpoints(),
+		s.opsBlockEndpoints(),
+		s.qrEndpoints(),
+		s.checkoutEndpoints(),
 		s.sandboxEndpoints(),
 	)
 }

@@ -17,10 +17,11 @@ func (s *Services) signInEndpoints() []Endpoint {
 		return Route{Method: method, Path: "/wallet/v1" + path, Actor: actor, Tag: "Sign-in", Name: name, Summary: summary}
 	}
 	created := func(r Route) Route { r.Status = 201; return r }
+	locked := func(r Route) Route { r.WhileLocked = true; return r }
 	return []Endpoint{
 		Handle(created(route(ActorPublic, post, "/register", "register", "Open a wallet")), s.register),
 		Handle(created(route(ActorPublic, post, "/login", "login", "Sign in")), s.login),
-		Handle(route(ActorCustomer, post, "/logout", "logout", "Sign out"), s.logout),
+		Handle(locked(route(ActorCustomer, post, "/logout", "logout", "Sign out")), s.logout),
 		Handle(route(ActorCustomer, get, "/me", "get_me", "Who is signed in"), s.me),
 		Handle(route(ActorCustomer, put, "/pin", "set_pin", "Set the payment PIN"), s.setPIN),
 		Handle(
@@ -52,7 +53,10 @@ type registerBody struct {
 	Phone      string `json:"phone" minLength:"5" maxLength:"32" example:"+8613800000001"`
 	Name       string `json:"name" minLength:"1" maxLength:"64"`
 	Password   string `json:"password" minLength:"8" maxLength:"128" doc:"The login password; not the payment PIN."`
+	CodeID     string `json:"code_id" minLength:"1" maxLength:"80" doc:"From POST /wallet/v1/codes with the purpose register."`
+	Code       string `json:"code" minLength:"6" maxLength:"6" doc:"The one-time code that the phone got."`
 	DeviceName string `json:"device_name,omitempty" maxLength:"64"`
+	Proves     bool   `json:"device_proves,omitempty" doc:"The device promises to prove itself at each confirmation."`
 }
 
 type registerRequest struct {
@@ -64,14 +68,17 @@ func (s *Services) register(ctx context.Context, req *registerRequest) (*Session
 	if err := s.Limits.mayRegister(address); err != nil {
 		return nil, err
 	}
-	customer, err := s.Auth.Register(
+	customer, err := s.Auth.RegisterByCode(
 		ctx,
 		auth.Registration{Phone: req.Body.Phone, Name: req.Body.Name, Password: req.Body.Password},
+		auth.CodeAnswer{ID: req.Body.CodeID, Digits: req.Body.Code},
 	)
 	if err != nil {
 		return nil, err
 	}
-	signedIn, err := s.Auth.StartSession(ctx, customer.ID, auth.DeviceRequest{Name: req.Body.DeviceName})
+	signedIn, err := s.Auth.StartSession(ctx, customer.ID, auth.DeviceRequest{
+		Name: req.Body.DeviceName, Proves: req.Body.Proves,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -90,10 +97,25 @@ func (s *Services) session(customer party.Customer, in auth.SignedIn) *Session {
 }
 
 type loginBody struct {
-	Phone      string    `json:"phone" minLength:"5" maxLength:"32" example:"+8613800000001"`
-	Password   string    `json:"password" minLength:"1" maxLength:"128"`
+	Phone    string `json:"phone" minLength:"5" maxLength:"32" example:"+8613800000001"`
+	Password string `json:"password" minLength:"1" maxLength:"128"`
+	DeviceBody
+
+	CodeID      string            `json:"code_id,omitempty" maxLength:"80" doc:"On a new device: from POST /wallet/v1/codes with the purpose sign_in."`
+	Code        string            `json:"code,omitempty" maxLength:"6" doc:"The one-time code that the phone got."`
+	TOTP        string            `json:"totp,omitempty" maxLength:"20" doc:"In place of a one-time code: that of the authenticator app, or a recovery code."`
+	DeviceProof *auth.DeviceProof `json:"device_proof,omitempty" doc:"In place of a one-time code, on a device used before; see docs/credentials.md."`
+}
+
+// DeviceBody says on which device somebody signs in.
+type DeviceBody struct {
 	DeviceID   id.Device `json:"device_id,omitempty" maxLength:"40" doc:"A device used before; leave it out for a new one."`
 	DeviceName string    `json:"device_name,omitempty" maxLength:"64"`
+	Proves     bool      `json:"device_proves,omitempty" doc:"The device promises to prove itself at each confirmation."`
+}
+
+func (b DeviceBody) request() auth.DeviceRequest {
+	return auth.DeviceRequest{ID: b.DeviceID, Name: b.DeviceName, Proves: b.Proves}
 }
 
 type loginRequest struct {
@@ -101,13 +123,19 @@ type loginRequest struct {
 }
 
 func (s *Services) login(ctx context.Context, req *loginRequest) (*Session, error) {
-	signedIn, err := s.Auth.SignIn(ctx, auth.SignInRequest{
-		Phone: req.Body.Phone, Password: req.Body.Password, Address: AddressOf(ctx),
-		Device: auth.DeviceRequest{ID: req.Body.DeviceID, Name: req.Body.DeviceName},
-	})
+	noteLogin(ctx, req.Body.Phone)
+	asked := auth.SignInRequest{
+		Phone: req.Body.Phone, Password: req.Body.Password, Address: AddressOf(ctx), Device: req.Body.request(),
+		Code: auth.CodeAnswer{ID: req.Body.CodeID, Digits: req.Body.Code}, TOTP: req.Body.TOTP,
+	}
+	if req.Body.DeviceProof != nil {
+		asked.Proof = *req.Body.DeviceProof
+	}
+	signedIn, err := s.Auth.SignIn(ctx, asked)
 	if err != nil {
 		return nil, err
 	}
+	noteSignedIn(ctx, signedIn.Session.SubjectID)
 	customer, err := s.Parties.Customer(ctx, signedIn.Session.Customer())
 	if err != nil {
 		return nil, err
@@ -124,6 +152,9 @@ func (s *Services) logout(ctx context.Context, _ *empty) (*NoContent, error) {
 func sessionOf(c Caller) auth.Session {
 	if c.Actor == ActorStaff {
 		return auth.Session{ID: c.Session, Kind: auth.KindStaff, SubjectID: string(c.Staff)}
+	}
+	if c.Actor == ActorUser {
+		return auth.Session{ID: c.Session, Kind: auth.KindUser, SubjectID: string(c.User)}
 	}
 	return auth.Session{ID: c.Session, Kind: auth.KindCustomer, SubjectID: string(c.Customer), DeviceID: c.Device}
 }
@@ -149,6 +180,7 @@ type setPINBody struct {
 	PIN      string `json:"pin" minLength:"6" maxLength:"6" doc:"Six digits, not easily guessed."`
 	OldPIN   string `json:"old_pin,omitempty" maxLength:"6"`
 	Password string `json:"password,omitempty" maxLength:"128" doc:"The login password, where there is no old PIN."`
+	PapersBody
 }
 
 type setPINRequest struct {
@@ -158,6 +190,7 @@ type setPINRequest struct {
 func (s *Services) setPIN(ctx context.Context, req *setPINRequest) (*NoContent, error) {
 	return &NoContent{}, s.Auth.SetPIN(ctx, auth.PINChange{
 		Customer: CallerOf(ctx).Customer, OldPIN: req.Body.OldPIN, Password: req.Body.Password, NewPIN: req.Body.PIN,
+		Papers: req.Body.papers(),
 	})
 }
 

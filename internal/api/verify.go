@@ -7,16 +7,23 @@ import (
 	"github.com/feiqian/feiqian/internal/auth"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/party"
 )
 
 // Verifiers returns the ways to tell who calls, on package auth.
 func (s *Services) Verifiers() Verifiers {
-	return Verifiers{Merchant: s.verifyMerchant, Customer: s.verifyCustomer, Staff: s.verifyStaff}
+	return Verifiers{
+		Merchant:  s.verifyMerchant,
+		Customer:  s.verifyCustomer,
+		Staff:     s.verifyStaff,
+		User:      s.verifyUser,
+		Applicant: s.verifyApplicant,
+	}
 }
 
 func (s *Services) verifyMerchant(ctx context.Context, token string) (Caller, error) {
-	merchant, key, err := s.Auth.AuthenticateKey(ctx, token)
-	return Caller{Merchant: merchant, Key: key}, err
+	holder, err := s.Auth.AuthenticateKey(ctx, token)
+	return Caller{Merchant: holder.Merchant, Key: holder.Key, MustSign: holder.MustSign}, err
 }
 
 func (s *Services) verifyCustomer(ctx context.Context, token string) (Caller, error) {
@@ -27,7 +34,14 @@ func (s *Services) verifyCustomer(ctx context.Context, token string) (Caller, er
 	if session.Kind != auth.KindCustomer {
 		return Caller{}, wrongDoor()
 	}
-	return Caller{Customer: session.Customer(), Session: session.ID, Device: session.DeviceID, Frozen: session.Frozen}, nil
+	caller := Caller{
+		Customer: session.Customer(), Session: session.ID, Device: session.DeviceID, Frozen: session.Frozen,
+		DeviceSince: session.DeviceSince, DeviceProves: session.DeviceProves,
+	}
+	if err := s.Auth.Admit(ctx, session); err != nil {
+		caller.Locked = err
+	}
+	return caller, nil
 }
 
 func (s *Services) verifyStaff(ctx context.Context, token string) (Caller, error) {
@@ -45,9 +59,29 @@ func (s *Services) verifyStaff(ctx context.Context, token string) (Caller, error
 	return caller, nil
 }
 
+func (s *Services) verifyUser(ctx context.Context, token string) (Caller, error) {
+	session, err := s.Auth.Authenticate(ctx, token)
+	if err != nil {
+		return Caller{}, err
+	}
+	if session.Kind != auth.KindUser {
+		return Caller{}, wrongDoor()
+	}
+	caller := Caller{User: session.User(), Merchant: session.Merchant, Store: session.Store, Session: session.ID}
+	for _, permission := range auth.UserPermissions(party.MerchantRole(session.Role)) {
+		caller.Permissions = append(caller.Permissions, string(permission))
+	}
+	return caller, nil
+}
+
+func (s *Services) verifyApplicant(ctx context.Context, token string) (Caller, error) {
+	application, err := s.Onboarding.Authenticate(ctx, token)
+	return Caller{Application: application}, err
+}
+
 func wrongDoor() error {
 	return fault.New(fault.Unauthenticated, "auth.session_invalid", "this session is not for this door").
-		WithHint("customers use /wallet/v1, staff /ops/v1")
+		WithHint("customers use /wallet/v1, merchants' users /merchant/v1, staff /ops/v1")
 }
 
 // active refuses acts of a frozen customer, who may look and not act.

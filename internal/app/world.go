@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/feiqian/feiqian/internal/auth"
@@ -21,22 +22,34 @@ import (
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/config"
 	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/identity"
 	"github.com/feiqian/feiqian/internal/identity/authorityhttp"
+	"github.com/feiqian/feiqian/internal/message"
+	"github.com/feiqian/feiqian/internal/message/smshttp"
 	"github.com/feiqian/feiqian/internal/party"
 	"github.com/feiqian/feiqian/internal/sandbox/authority"
 	"github.com/feiqian/feiqian/internal/sandbox/bank"
+	"github.com/feiqian/feiqian/internal/sandbox/issuer"
+	"github.com/feiqian/feiqian/internal/sandbox/smsc"
 )
 
 // World is the small world around a sandbox instance: who lives in it, with secrets drawn at the
 // first start. It is kept in a file of the data folder that only its owner may read, never in git.
-type World struct {
+type World struct { //nolint:recvcheck // values are read, pointers change
 	Customers []WorldCustomer `json:"customers"`
 	Merchants []WorldMerchant `json:"merchants"`
 	Staff     []WorldStaff    `json:"staff"`
 	Bank      bank.Keys       `json:"bank_keys"`
 	Authority authority.Keys  `json:"authority_keys"`
+	Issuer    issuer.Keys     `json:"issuer_keys"`
+	// SMSKey is the platform's key at the SMS centre.
+	SMSKey string `json:"sms_key"`
 }
+
+// SandboxTOTP is the secret of the authenticator apps of all staff and merchants' users of a sandbox. Everybody knows
+// it; a live instance never takes it.
+const SandboxTOTP = "FEIQIANSANDBOXSTAFFTOTPSECRETKEY"
 
 // WorldCustomer is a demo customer with an account at the sandbox bank.
 type WorldCustomer struct {
@@ -47,12 +60,14 @@ type WorldCustomer struct {
 	BankAccount string `json:"bank_account"`
 }
 
-// WorldMerchant is a demo merchant with its secret key.
+// WorldMerchant is a demo merchant with its secret key and its owner, who signs in to the merchant's door.
 type WorldMerchant struct {
-	Name   string `json:"name"`
-	ID     string `json:"id"`
-	FeeBps int64  `json:"fee_bps"`
-	Key    string `json:"key"`
+	Name          string `json:"name"`
+	ID            string `json:"id"`
+	FeeBps        int64  `json:"fee_bps"`
+	Key           string `json:"key"`
+	OwnerEmail    string `json:"owner_email"`
+	OwnerPassword string `json:"owner_password"`
 }
 
 // WorldStaff is a demo person of the operator.
@@ -130,14 +145,69 @@ func (w World) save(cfg config.Config) error {
 	return os.Rename(name+".new", name)
 }
 
+// complete gives a world of an earlier version what it does not have yet.
+func (w *World) complete(cfg config.Config) error {
+	drawn, err := w.drawKeys()
+	hired, owned := w.hire(), w.drawOwners()
+	if err != nil || (!drawn && !hired && !owned) {
+		return err
+	}
+	return w.save(cfg)
+}
+
+// drawOwners draws the owners of merchants who have none.
+func (w *World) drawOwners() (drawn bool) {
+	for i := range w.Merchants {
+		if m := &w.Merchants[i]; m.OwnerEmail == "" {
+			m.OwnerEmail, m.OwnerPassword = fmt.Sprintf("owner%d@feiqian.test", i+1), secretWord()
+			drawn = true
+		}
+	}
+	return drawn
+}
+
+// hire draws the staff who are missing: two people of each role that decides for others, so that whatever one of them
+// proposes, the other can approve.
+func (w *World) hire() (hired bool) {
+	for _, role := range []party.Role{party.RoleAdmin, party.RoleFinance, party.RoleRisk, party.RoleCompliance} {
+		for _, name := range []string{string(role), string(role) + "2"} {
+			if slices.ContainsFunc(w.Staff, func(p WorldStaff) bool { return p.Name == name }) {
+				continue
+			}
+			w.Staff = append(w.Staff, WorldStaff{
+				Name: name, Email: name + "@feiqian.test", Role: role, Password: secretWord(),
+			})
+			hired = true
+		}
+	}
+	return hired
+}
+
+// drawKeys draws the keys of outside parties that have none.
+func (w *World) drawKeys() (drawn bool, err error) {
+	if w.Authority.Check() != nil {
+		if w.Authority, err = authority.GenerateKeys(); err != nil {
+			return false, err
+		}
+		drawn = true
+	}
+	if w.Issuer.Issuer.Check() != nil {
+		if w.Issuer, err = issuer.GenerateKeys(); err != nil {
+			return false, err
+		}
+		drawn = true
+	}
+	if w.SMSKey == "" {
+		w.SMSKey, drawn = rand.Text(), true
+	}
+	return drawn, nil
+}
+
 // OpenWorld reads the world or draws a new one.
 func OpenWorld(cfg config.Config) (World, error) {
 	world, err := LoadWorld(cfg)
-	if err == nil && world.Authority.Check() != nil { // made before there was an authority
-		if world.Authority, err = authority.GenerateKeys(); err != nil {
-			return world, err
-		}
-		return world, world.save(cfg)
+	if err == nil {
+		return world, world.complete(cfg)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return world, err
@@ -148,7 +218,7 @@ func OpenWorld(cfg config.Config) (World, error) {
 	if world.Bank, err = bank.GenerateKeys(); err != nil {
 		return world, err
 	}
-	if world.Authority, err = authority.GenerateKeys(); err != nil {
+	if _, err := world.drawKeys(); err != nil {
 		return world, err
 	}
 	accounts := bank.SeedAccounts()
@@ -159,11 +229,8 @@ func OpenWorld(cfg config.Config) (World, error) {
 		})
 	}
 	world.Merchants = []WorldMerchant{{Name: "四海茶馆", FeeBps: 60}, {Name: "Harbor Coffee", FeeBps: 38}}
-	for _, role := range []party.Role{party.RoleAdmin, party.RoleFinance, party.RoleCompliance} {
-		world.Staff = append(world.Staff, WorldStaff{
-			Name: string(role), Email: string(role) + "@feiqian.test", Role: role, Password: secretWord(),
-		})
-	}
+	world.hire()
+	world.drawOwners()
 	return world, world.save(cfg)
 }
 
@@ -236,6 +303,26 @@ func StartAuthority(
 	return server, verifiers, nil
 }
 
+// StartSMS starts the sandbox SMS centre of the world and returns the sender to it.
+func StartSMS(
+	ctx context.Context,
+	cfg config.Config,
+	world World,
+	clk *clock.Clock,
+) (*smsc.Server, message.Sender, error) {
+	server, err := smsc.Start(ctx, smsc.Config{Listen: cfg.SandboxSMSListen, Key: world.SMSKey, Clock: clk})
+	if err != nil {
+		return nil, nil, err
+	}
+	sender, err := smshttp.New(smshttp.Config{
+		BaseURL: server.URL(), Key: world.SMSKey, Client: &http.Client{Timeout: bankTimeout},
+	})
+	if err != nil {
+		return nil, nil, errors.Join(err, server.Close()) //nolint:contextcheck // it has a time of its own
+	}
+	return server, sender, nil
+}
+
 // Seed puts the world's people into the instance where they are missing, and keeps what it drew.
 func (a *App) Seed(ctx context.Context, world *World) error {
 	changed := false
@@ -250,13 +337,12 @@ func (a *App) Seed(ctx context.Context, world *World) error {
 			return err
 		}
 		changed = changed || made
+		if err := a.seedOwner(ctx, world.Merchants[i]); err != nil {
+			return err
+		}
 	}
 	for _, person := range world.Staff {
-		_, err := a.Auth.CreateStaff(
-			ctx,
-			auth.NewStaff{Email: person.Email, Name: person.Name, Role: person.Role, Password: person.Password},
-		)
-		if err != nil && fault.CodeOf(err) != "party.email_taken" {
+		if err := a.seedStaff(ctx, person); err != nil {
 			return err
 		}
 	}
@@ -290,8 +376,39 @@ func (a *App) seedCustomer(ctx context.Context, c *WorldCustomer) error {
 	return err
 }
 
+func (a *App) seedStaff(ctx context.Context, person WorldStaff) error {
+	known, err := a.Auth.CreateStaff(
+		ctx,
+		auth.NewStaff{Email: person.Email, Name: person.Name, Role: person.Role, Password: person.Password},
+	)
+	if fault.CodeOf(err) == "party.email_taken" {
+		known, err = a.Parties.StaffByEmail(ctx, person.Email)
+	}
+	if err != nil {
+		return err
+	}
+	return a.Auth.SeedStaffTOTP(ctx, known.ID, SandboxTOTP)
+}
+
+// seedOwner makes the owner of a merchant, who may sign in at once.
+func (a *App) seedOwner(ctx context.Context, m WorldMerchant) error {
+	known, err := a.Parties.CreateUser(ctx, party.NewMerchantUser{
+		Merchant: id.Merchant(m.ID), Email: m.OwnerEmail, Name: m.Name, Role: party.MerchantOwner,
+	})
+	if fault.CodeOf(err) == "party.email_taken" {
+		known, err = a.Parties.UserByEmail(ctx, m.OwnerEmail)
+	}
+	if err == nil && known.Credential.PasswordHash == "" {
+		err = a.Auth.SetFirstPassword(ctx, known.ID, m.OwnerPassword)
+	}
+	if err != nil {
+		return err
+	}
+	return a.Auth.SeedUserTOTP(ctx, known.ID, SandboxTOTP)
+}
+
 func (a *App) seedMerchant(ctx context.Context, m *WorldMerchant) (bool, error) {
-	if _, _, err := a.Auth.AuthenticateKey(ctx, m.Key); err == nil {
+	if _, err := a.Auth.AuthenticateKey(ctx, m.Key); err == nil {
 		return false, nil
 	}
 	merchant, err := a.Parties.CreateMerchant(ctx, party.NewMerchant{Name: m.Name, FeeBps: m.FeeBps})

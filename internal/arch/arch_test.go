@@ -18,19 +18,20 @@ import (
 // exist yet; one that exists must be listed.
 var ranks = [][]string{
 	0:  {"money", "id", "fault", "clock"},
-	1:  {"config", "sqldb", "channel/httpsig"}, // httpsig is a codec that channels and the sandbox share
+	1:  {"config", "sqldb", "emvqr", "httpsig"}, // httpsig is a codec that the API, channels and the sandbox share
 	2:  {"commit", "vault"},
-	3:  {"outbox", "job"},
-	4:  {"idempotency", "ledger"},
+	3:  {"outbox", "job", "audit"},
+	4:  {"idempotency", "ledger", "message"},
 	5:  {"party", "limit"},
 	6:  {"auth"},
-	7:  {"wallet", "channel", "identity"},
-	8:  {"attempt"},
+	7:  {"wallet", "channel", "card", "approval", "onboarding", "signing"},
+	8:  {"attempt", "identity"},
 	9:  {"payment", "payout"},
-	10: {"report"},
-	11: {"api"},
-	12: {"app"},
-	13: {"bench"},
+	10: {"report", "privacy", "edge", "qr", "webhook"},
+	11: {"checkout"},
+	12: {"api"},
+	13: {"app"},
+	14: {"bench"},
 }
 
 const (
@@ -132,9 +133,9 @@ func TestRefusal(t *testing.T) {
 		{"channel/bankhttp", "vault", true},
 		{"channel/bankhttp", "payment", false},
 		{"channel", "channel/bankhttp", false},
-		{"channel", "channel/httpsig", true},
-		{"channel/httpsig", "channel", false},
-		{"sandbox/bank", "channel/httpsig", true},
+		{"channel", "httpsig", true},
+		{"httpsig", "channel", false},
+		{"sandbox/bank", "httpsig", true},
 		{"channel/bankhttp", "wallet", false},
 		{"channel/channeltest", "payment", true},
 		{"payment", "channel/channeltest", false},

@@ -6,14 +6,19 @@
 // repeated and contradictory answers change nothing twice: the moves are channel.AttemptState's one
 // table, and what a final state means for the books is the domain's Handler, run in the same commit.
 //
-// The tour: attempt.go has the row and what domains hand in, send.go the way out, sweep.go the way back
-// to certainty, arrive.go the bank's statement.
+// An order by card counts within the card's agreement in the commit that writes its attempt, and is given back in the
+// one that knows that nothing was debited.
+//
+// The tour: attempt.go has the row and what domains hand in, account.go where orders go to, send.go the way out,
+// sweep.go the way back to certainty, arrive.go the bank's statement.
 package attempt
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
+	"github.com/feiqian/feiqian/internal/card"
 	"github.com/feiqian/feiqian/internal/channel"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/commit"
@@ -27,12 +32,17 @@ import (
 
 // Attempt is one try of an order on one channel.
 type Attempt struct {
-	ID               id.Attempt           `json:"id"`
-	Kind             channel.Kind         `json:"kind"`
-	Subject          string               `json:"subject"`
-	Customer         id.Customer          `json:"customer_id"`
-	Channel          string               `json:"channel"`
-	BankToken        string               `json:"-"`
+	ID        id.Attempt   `json:"id"`
+	Kind      channel.Kind `json:"kind"`
+	Subject   string       `json:"subject"`
+	Customer  id.Customer  `json:"customer_id"`
+	Channel   string       `json:"channel"`
+	BankToken string       `json:"-"`
+	// Card is the card that is debited or credited; UsedOn the day of its agreement that a debit counts for.
+	Card   id.Card    `json:"card_id,omitempty"`
+	UsedOn clock.Date `json:"-"`
+	// Original is the pay-in that a refund gives back.
+	Original         id.Attempt           `json:"original_id,omitempty"`
 	Amount           money.Amount         `json:"amount"`
 	State            channel.AttemptState `json:"state"`
 	DeclineCode      string               `json:"decline_code,omitempty"`
@@ -56,12 +66,12 @@ type Step struct {
 }
 
 // Handler says what an attempt's moves mean for its subject. Its functions prepare a Step outside the decision, where
-// ids are made. Sent may be nil.
+// ids are made and rows are looked at. Sent may be nil.
 type Handler struct {
 	// Sent is decided in the commit before the first call.
 	Sent func(a Attempt) Step
 	// Settle is decided once, in the commit that makes the state final.
-	Settle func(a Attempt) Step
+	Settle func(ctx context.Context, a Attempt) Step
 }
 
 // Attempts sends, queries and settles.
@@ -72,6 +82,7 @@ type Attempts struct {
 	log       *slog.Logger
 	jobs      *job.Jobs
 	ledger    *ledger.Ledger
+	cards     *card.Cards
 	table     *commit.Table[Attempt]
 	channels  map[string]channel.Channel
 	handlers  map[channel.Kind]Handler
@@ -87,6 +98,7 @@ type Parts struct {
 	Log       *slog.Logger
 	Jobs      *job.Jobs
 	Ledger    *ledger.Ledger
+	Cards     *card.Cards
 	Channels  []channel.Channel
 }
 
@@ -99,6 +111,7 @@ func New(p Parts) *Attempts {
 		log:       p.Log,
 		jobs:      p.Jobs,
 		ledger:    p.Ledger,
+		cards:     p.Cards,
 		table: attemptsTable(
 			p.Committer,
 		),
@@ -135,11 +148,36 @@ func notConfigured() error {
 		WithHint("ask the operator; payments and transfers between wallets go on")
 }
 
-// Start writes an attempt and the job that sends it, inside a decision. Ids are made before it.
-func (a *Attempts) Start(tx *commit.Tx, attempt Attempt, work id.Job) {
+// StartKeys names the rows that Start reads.
+func (a *Attempts) StartKeys(attempt Attempt) []commit.Key {
+	if attempt.Card == "" || attempt.Kind == channel.KindRefund {
+		return nil
+	}
+	return a.cards.UseKeys(attempt.use())
+}
+
+func (a Attempt) use() card.Use {
+	return card.Use{Customer: a.Customer, Card: a.Card, Amount: a.Amount}
+}
+
+// Start writes an attempt and the job that sends it, inside a decision that declared StartKeys. Ids are made before it.
+// A debit of a card counts within the limits of its agreement. Errors: those of card.UseAgreement and card.CreditToken.
+func (a *Attempts) Start(tx *commit.Tx, attempt Attempt, work id.Job) error {
+	var err error
+	switch {
+	case attempt.Card == "", attempt.Kind == channel.KindRefund: // a refund names the pay-in
+	case attempt.Kind == channel.KindPayIn:
+		attempt.BankToken, attempt.UsedOn, err = a.cards.UseAgreement(tx, attempt.use())
+	default:
+		attempt.BankToken, err = a.cards.CreditToken(tx, attempt.use())
+	}
+	if err != nil {
+		return err
+	}
 	attempt.State, attempt.CreatedAt, attempt.UpdatedAt = channel.AttemptCreated, tx.Now(), tx.Now()
 	a.table.Put(tx, attempt)
 	a.jobs.Enqueue(tx, job.Work{ID: work, Kind: jobSend, Subject: string(attempt.ID)})
+	return nil
 }
 
 func attemptsTable(c *commit.Committer) *commit.Table[Attempt] {
@@ -150,6 +188,9 @@ func attemptsTable(c *commit.Committer) *commit.Table[Attempt] {
 		commit.Text("customer_id", func(a *Attempt) *string { return (*string)(&a.Customer) }),
 		commit.Text("channel", func(a *Attempt) *string { return &a.Channel }),
 		commit.Text("bank_token", func(a *Attempt) *string { return &a.BankToken }),
+		commit.Text("card_id", func(a *Attempt) *string { return (*string)(&a.Card) }),
+		commit.Text("used_on", func(a *Attempt) *string { return (*string)(&a.UsedOn) }),
+		commit.Text("original_id", func(a *Attempt) *string { return (*string)(&a.Original) }),
 		commit.Int("amount_minor", func(a *Attempt) *int64 { return &a.Amount.Minor }),
 		commit.Text("currency", func(a *Attempt) *string { return (*string)(&a.Amount.Currency) }),
 		commit.Text("state", func(a *Attempt) *string { return (*string)(&a.State) }).Mutable(),

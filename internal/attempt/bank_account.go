@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/feiqian/feiqian/internal/card"
 	"github.com/feiqian/feiqian/internal/channel"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/commit"
@@ -35,22 +36,28 @@ const bankAccountActive = "active"
 type BankAccounts struct {
 	attempts *Attempts
 	keys     *idempotency.Keys
+	cards    *card.Cards
 	table    *commit.Table[BankAccount]
 }
 
 // NewBankAccounts returns the links and registers their table.
-func NewBankAccounts(attempts *Attempts, keys *idempotency.Keys) *BankAccounts {
-	return &BankAccounts{attempts: attempts, keys: keys, table: commit.AddTable(attempts.committer, "bank_accounts",
-		commit.Text("id", func(b *BankAccount) *string { return (*string)(&b.ID) }),
-		commit.Text("customer_id", func(b *BankAccount) *string { return (*string)(&b.Customer) }),
-		commit.Text("channel", func(b *BankAccount) *string { return &b.Channel }),
-		commit.Text("bank_token", func(b *BankAccount) *string { return &b.Token }),
-		commit.Text("bank_name", func(b *BankAccount) *string { return &b.BankName }),
-		commit.Text("masked", func(b *BankAccount) *string { return &b.Masked }),
-		commit.Text("currency", func(b *BankAccount) *string { return (*string)(&b.Currency) }),
-		commit.Text("state", func(b *BankAccount) *string { return &b.State }).Mutable(),
-		commit.Instant("created_at", func(b *BankAccount) *time.Time { return &b.CreatedAt }),
-	)}
+func NewBankAccounts(attempts *Attempts, keys *idempotency.Keys, cards *card.Cards) *BankAccounts {
+	return &BankAccounts{
+		attempts: attempts,
+		keys:     keys,
+		cards:    cards,
+		table: commit.AddTable(attempts.committer, "bank_accounts",
+			commit.Text("id", func(b *BankAccount) *string { return (*string)(&b.ID) }),
+			commit.Text("customer_id", func(b *BankAccount) *string { return (*string)(&b.Customer) }),
+			commit.Text("channel", func(b *BankAccount) *string { return &b.Channel }),
+			commit.Text("bank_token", func(b *BankAccount) *string { return &b.Token }),
+			commit.Text("bank_name", func(b *BankAccount) *string { return &b.BankName }),
+			commit.Text("masked", func(b *BankAccount) *string { return &b.Masked }),
+			commit.Text("currency", func(b *BankAccount) *string { return (*string)(&b.Currency) }),
+			commit.Text("state", func(b *BankAccount) *string { return &b.State }).Mutable(),
+			commit.Instant("created_at", func(b *BankAccount) *time.Time { return &b.CreatedAt }),
+		),
+	}
 }
 
 // Bind asks the bank for a token of the account and links it to the customer; the same account

@@ -49,11 +49,17 @@ func (a *Attempts) send(ctx context.Context, work job.Job) error {
 }
 
 func call(ctx context.Context, route channel.Channel, attempt Attempt) (channel.Result, error) {
+	memo := "Feiqian " + attempt.Subject
 	order := channel.Order{
-		Reference: attempt.ID, AccountToken: attempt.BankToken, Amount: attempt.Amount, Memo: "Feiqian " + attempt.Subject,
+		Reference: attempt.ID, AccountToken: attempt.BankToken, Amount: attempt.Amount, Memo: memo,
 	}
-	if attempt.Kind == channel.KindPayOut {
+	switch attempt.Kind { //nolint:exhaustive // the others are no orders
+	case channel.KindPayOut:
 		return route.PayOut(ctx, order)
+	case channel.KindRefund:
+		return route.Refund(ctx, channel.RefundOrder{
+			Reference: attempt.ID, Original: attempt.Original, Amount: attempt.Amount, Memo: memo,
+		})
 	}
 	return route.PayIn(ctx, order)
 }
@@ -94,8 +100,9 @@ func (a *Attempts) record(ctx context.Context, attempt Attempt, result channel.R
 	if cause != nil && result.Outcome != channel.OutcomeUnknown {
 		result = channel.Result{}
 	}
-	step := a.handlers[attempt.Kind].Settle(attempt)
+	step := a.handlers[attempt.Kind].Settle(ctx, attempt)
 	key := a.table.Key(string(attempt.ID))
+	step.Keys = append(step.Keys, a.StartKeys(attempt)...)
 	var contradiction error
 	err := a.committer.Do(ctx, append(step.Keys, key), func(tx *commit.Tx) error {
 		contradiction = nil
@@ -119,13 +126,34 @@ func (a *Attempts) record(ctx context.Context, attempt Attempt, result channel.R
 		if !after.Final() {
 			return nil
 		}
-		return step.Decide(tx, moved(row, after, result, cause))
+		row = moved(row, after, result, cause)
+		if err := a.settleCard(tx, row); err != nil {
+			return err
+		}
+		return step.Decide(tx, row)
 	})
 	if contradiction != nil {
 		a.log.ErrorContext(ctx, "a channel contradicts itself", slog.String("attempt", string(attempt.ID)),
 			slog.String("channel", attempt.Channel), slog.Any("error", contradiction))
 	}
 	return err
+}
+
+// settleCard gives back what a refused debit counted in the card's agreement, and ends an agreement that has ended at
+// the issuer.
+func (a *Attempts) settleCard(tx *commit.Tx, row Attempt) error {
+	if row.State == channel.AttemptSucceeded {
+		return nil
+	}
+	if row.UsedOn != "" {
+		if err := a.cards.ReturnUse(tx, row.use(), row.UsedOn); err != nil {
+			return err
+		}
+	}
+	if row.Card == "" || row.Kind == channel.KindRefund || row.DeclineCode != string(channel.DeclineAgreementEnded) {
+		return nil
+	}
+	return a.cards.AgreementEnded(tx, row.use())
 }
 
 func notFound(found bool) error {

@@ -5,13 +5,14 @@ import (
 	"database/sql"
 	"errors"
 
+	"github.com/feiqian/feiqian/internal/channel"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
 )
 
-const columns = `id, kind, subject, customer_id, channel, bank_token, amount_minor, currency,
-	state, decline_code, channel_reference, problem,
+const columns = `id, kind, subject, customer_id, channel, bank_token, card_id, used_on, original_id, amount_minor,
+	currency, state, decline_code, channel_reference, problem,
 	queries, query_at, sent_at, stripe, arrived_at, created_at, updated_at`
 
 func scan(row func(...any) error) (Attempt, error) {
@@ -26,6 +27,9 @@ func scan(row func(...any) error) (Attempt, error) {
 		&a.Customer,
 		&a.Channel,
 		&a.BankToken,
+		&a.Card,
+		&a.UsedOn,
+		&a.Original,
 		&a.Amount.Minor,
 		&a.Amount.Currency,
 		&a.State,
@@ -54,6 +58,12 @@ func (a *Attempts) Attempt(ctx context.Context, name id.Attempt) (Attempt, error
 		return attempt, notFound(false)
 	}
 	return attempt, fault.Wrap(err, "read attempt "+string(name))
+}
+
+// OfSubject returns the attempts of a kind for one subject, oldest first.
+func (a *Attempts) OfSubject(ctx context.Context, kind channel.Kind, subject string) ([]Attempt, error) {
+	return a.list(ctx, "SELECT "+columns+" FROM attempts WHERE subject = $1 AND kind = $2 ORDER BY id",
+		subject, string(kind))
 }
 
 // due returns attempts whose answer is to be asked for.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/feiqian/feiqian/internal/audit"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
@@ -30,10 +31,11 @@ type APIKey struct {
 	RevokedAt  time.Time   `json:"revoked_at,omitzero"`
 }
 
-// keyHolder is what a secret key proves.
-type keyHolder struct {
-	merchant id.Merchant
-	key      id.APIKey
+// KeyHolder is what a secret key proves. MustSign says that the merchant wants no request without a signature.
+type KeyHolder struct {
+	Merchant id.Merchant
+	Key      id.APIKey
+	MustSign bool
 }
 
 func (a *Auth) keyPrefixes() (ours, others string) {
@@ -66,7 +68,7 @@ func (a *Auth) CreateKey(ctx context.Context, merchant id.Merchant, name string)
 	err = a.committer.Do(ctx, nil, func(tx *commit.Tx) error {
 		key.CreatedAt = tx.Now()
 		a.keyTable.Put(tx, key)
-		return nil
+		return a.Trail.Add(ctx, tx, audit.Act{Kind: "key.created", Subject: string(merchant), After: key})
 	})
 	if err != nil {
 		return APIKey{}, "", fault.Wrap(err, "create key for "+string(merchant))
@@ -92,8 +94,10 @@ func (a *Auth) RevokeKey(ctx context.Context, merchant id.Merchant, name id.APIK
 			return fault.New(fault.NotFound, "auth.key_not_found", "there is no such key")
 		}
 		if row.RevokedAt.IsZero() {
+			before := row
 			row.RevokedAt = tx.Now()
 			a.keyTable.Put(tx, row)
+			return a.Trail.Add(ctx, tx, audit.Act{Kind: "key.revoked", Subject: string(merchant), Before: before, After: row})
 		}
 		return nil
 	})
@@ -101,20 +105,22 @@ func (a *Auth) RevokeKey(ctx context.Context, merchant id.Merchant, name id.APIK
 	return fault.Wrap(err, "revoke "+string(name))
 }
 
+// ForgetKeys lets the next request read anew what secret keys prove, on this node; others know within two seconds.
+func (a *Auth) ForgetKeys() { a.keys.ForgetAll() }
+
 // AuthenticateKey returns the merchant whom a secret key proves, and which key it is. What it knows is
 // at most two seconds old. Errors: auth.key_invalid, auth.key_wrong_mode (both Unauthenticated).
-func (a *Auth) AuthenticateKey(ctx context.Context, secret string) (id.Merchant, id.APIKey, error) {
+func (a *Auth) AuthenticateKey(ctx context.Context, secret string) (KeyHolder, error) {
 	ours, others := a.keyPrefixes()
 	if strings.HasPrefix(secret, others) {
-		return "", "", fault.Newf(fault.Unauthenticated, "auth.key_wrong_mode",
+		return KeyHolder{}, fault.Newf(fault.Unauthenticated, "auth.key_wrong_mode",
 			"this is a key of another mode; here keys begin with %s", ours)
 	}
 	if !strings.HasPrefix(secret, ours) || len(secret) != len(ours)+52 {
-		return "", "", keyInvalid()
+		return KeyHolder{}, keyInvalid()
 	}
 	hash := vault.HashToken(secret)
-	holder, err := a.keys.Get(hash, func() (keyHolder, error) { return a.readKeyHolder(ctx, hash) })
-	return holder.merchant, holder.key, err
+	return a.keys.Get(hash, func() (KeyHolder, error) { return a.readKeyHolder(ctx, hash) })
 }
 
 func keyInvalid() error {

@@ -13,9 +13,12 @@ package auth
 import (
 	"time"
 
+	"github.com/feiqian/feiqian/internal/audit"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/id"
+	"github.com/feiqian/feiqian/internal/message"
+	"github.com/feiqian/feiqian/internal/outbox"
 	"github.com/feiqian/feiqian/internal/party"
 	"github.com/feiqian/feiqian/internal/sqldb"
 	"github.com/feiqian/feiqian/internal/vault"
@@ -25,23 +28,38 @@ import (
 type Auth struct {
 	// DeviceTable is for package wallet, which marks payment codes as used on the device's row.
 	DeviceTable *commit.Table[Device]
+	// Trail takes the records of acts and of refused sign-ins; nil keeps none.
+	Trail *audit.Trail
+	// Papers compares the document of who recovers a wallet; nil asks for none.
+	Papers PapersCheck
 
 	pinTable     *commit.Table[pin]
 	sessionTable *commit.Table[sessionRow]
 	keyTable     *commit.Table[APIKey]
+
+	codeTable      *commit.Table[codeRow]
+	sendTable      *commit.Table[sendRow]
+	challengeTable *commit.Table[challengeRow]
+	passkeyTable   *commit.Table[Passkey]
+	totpTable      *commit.Table[totpRow]
+	gestureTable   *commit.Table[gestureRow]
 
 	committer *commit.Committer
 	db        *sqldb.DB
 	clock     *clock.Clock
 	vault     *vault.Vault
 	parties   *party.Parties
+	messages  *message.Messages
+	outbox    *outbox.Outbox
+	party     RelyingParty
 	live      bool
 
 	hashing   chan struct{} // one place for each password that is hashed
 	sessions  *party.Recent[string, Session]
-	keys      *party.Recent[string, keyHolder]
+	keys      *party.Recent[string, KeyHolder]
 	byLogin   *Limiter
 	byAddress *Limiter
+	byCodes   *Limiter
 	strangers *strangers
 }
 
@@ -52,6 +70,13 @@ type Parts struct {
 	Clock     *clock.Clock
 	Vault     *vault.Vault
 	Parties   *party.Parties
+	// Messages sends codes and notices to phones; without it nobody gets a code, and nobody signs in on a new device by
+	// one.
+	Messages *message.Messages
+	// Outbox takes the events about devices and passkeys; nil drops them.
+	Outbox *outbox.Outbox
+	// RelyingParty is the site of passkeys; no origins turn them off.
+	RelyingParty RelyingParty
 	// Mode is sandbox (also when empty) or live: keys have it in front, and those of the other are refused.
 	Mode string
 	// LoginRate bounds sign-ins for one phone number or e-mail address; default 10 at once, then one
@@ -59,6 +84,8 @@ type Parts struct {
 	LoginRate Rate
 	// AddressRate bounds sign-ins from one network address; default 60 at once, then one a second.
 	AddressRate Rate
+	// CodeRate bounds the codes asked for from one network address; default 60 at once, then one every 5 seconds.
+	CodeRate Rate
 }
 
 const (
@@ -72,7 +99,8 @@ const (
 	addressEvery, addressBurst = time.Second, 60
 )
 
-// New returns the service and registers its tables: pins, devices, sessions, api_keys.
+// New returns the service and registers its tables: pins, devices, sessions, api_keys, and those of codes, passkeys,
+// TOTP and gestures.
 func New(p Parts) *Auth {
 	if p.LoginRate == (Rate{}) {
 		p.LoginRate = Rate{Every: loginEvery, Burst: loginBurst}
@@ -80,16 +108,22 @@ func New(p Parts) *Auth {
 	if p.AddressRate == (Rate{}) {
 		p.AddressRate = Rate{Every: addressEvery, Burst: addressBurst}
 	}
+	if p.CodeRate == (Rate{}) {
+		p.CodeRate = Rate{Every: codeEvery, Burst: codeBurst}
+	}
 	a := &Auth{
+		messages: p.Messages, outbox: p.Outbox, party: p.RelyingParty,
 		committer: p.Committer, db: p.DB, clock: p.Clock, vault: p.Vault, parties: p.Parties, live: p.Mode == "live",
 		hashing:   make(chan struct{}, hashesAtOnce),
 		sessions:  party.NewRecent[string, Session](p.Clock, staleMax, sessionsMax),
-		keys:      party.NewRecent[string, keyHolder](p.Clock, staleMax, keysMax),
+		keys:      party.NewRecent[string, KeyHolder](p.Clock, staleMax, keysMax),
 		byLogin:   NewLimiter(p.Clock, p.LoginRate, limitersMax),
 		byAddress: NewLimiter(p.Clock, p.AddressRate, limitersMax),
+		byCodes:   NewLimiter(p.Clock, p.CodeRate, limitersMax),
 		strangers: &strangers{tries: party.NewBounded[string, tries](strangersMax)},
 	}
 	a.addTables(p.Committer)
+	a.addFactorTables(p.Committer)
 	return a
 }
 
@@ -100,6 +134,11 @@ func (a *Auth) addTables(c *commit.Committer) {
 		commit.Int("failures", func(r *pin) *int64 { return &r.Tries.failures }).Mutable(),
 		commit.Instant("locked_until", func(r *pin) *time.Time { return &r.Tries.lockedUntil }).Mutable(),
 		commit.Instant("updated_at", func(r *pin) *time.Time { return &r.UpdatedAt }).Mutable(),
+		commit.Instant("cooling_until", func(r *pin) *time.Time { return &r.CoolingUntil }).Mutable(),
+		commit.Text("previous_mac", func(r *pin) *string { return &r.PreviousMAC }).Mutable(),
+		commit.Int("cooling_spent", func(r *pin) *int64 { return &r.CoolingSpent }).Mutable(),
+		commit.Int("document_failures", func(r *pin) *int64 { return &r.Papers.failures }).Mutable(),
+		commit.Instant("document_locked_until", func(r *pin) *time.Time { return &r.Papers.lockedUntil }).Mutable(),
 	)
 	a.DeviceTable = commit.AddTable(c, "devices",
 		commit.Text("id", func(r *Device) *string { return (*string)(&r.ID) }),
@@ -109,6 +148,7 @@ func (a *Auth) addTables(c *commit.Committer) {
 		commit.Int("code_step", func(r *Device) *int64 { return &r.CodeStep }).Mutable(),
 		commit.Int("code_n", func(r *Device) *int64 { return &r.CodeN }).Mutable(),
 		commit.Text("state", func(r *Device) *string { return (*string)(&r.State) }).Mutable(),
+		commit.Bool("proves", func(r *Device) *bool { return &r.Proves }).Mutable(),
 		commit.Instant("created_at", func(r *Device) *time.Time { return &r.CreatedAt }),
 	)
 	a.sessionTable = commit.AddTable(c, "sessions",
@@ -120,6 +160,7 @@ func (a *Auth) addTables(c *commit.Committer) {
 		commit.Instant("created_at", func(r *sessionRow) *time.Time { return &r.CreatedAt }),
 		commit.Instant("expires_at", func(r *sessionRow) *time.Time { return &r.ExpiresAt }),
 		commit.Instant("revoked_at", func(r *sessionRow) *time.Time { return &r.RevokedAt }).Mutable(),
+		commit.Instant("idle_until", func(r *sessionRow) *time.Time { return &r.IdleUntil }).Mutable(),
 	)
 	a.keyTable = commit.AddTable(c, "api_keys",
 		commit.Text("id", func(r *APIKey) *string { return (*string)(&r.ID) }),
@@ -139,9 +180,10 @@ type Kind string
 const (
 	KindCustomer Kind = "customer"
 	KindStaff    Kind = "staff"
+	KindUser     Kind = "merchant_user"
 )
 
-// subject is a customer or a person of the staff.
+// subject is a customer, a person of the staff or of a merchant.
 type subject struct {
 	kind Kind
 	id   string
@@ -149,3 +191,4 @@ type subject struct {
 
 func customerSubject(name id.Customer) subject { return subject{kind: KindCustomer, id: string(name)} }
 func staffSubject(name id.Staff) subject       { return subject{kind: KindStaff, id: string(name)} }
+func userSubject(name id.MerchantUser) subject { return subject{kind: KindUser, id: string(name)} }

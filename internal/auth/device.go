@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/feiqian/feiqian/internal/audit"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
@@ -17,14 +18,16 @@ import (
 // Device is a customer's phone or browser. Its payment codes carry Handle, ten random digits; CodeStep
 // and CodeN are those of the last code used, and package wallet moves them on.
 type Device struct {
-	ID        id.Device   `json:"id"`
-	Customer  id.Customer `json:"customer_id"`
-	Handle    string      `json:"-"`
-	Name      string      `json:"name"`
-	CodeStep  int64       `json:"-"`
-	CodeN     int64       `json:"-"`
-	State     DeviceState `json:"state"`
-	CreatedAt time.Time   `json:"created_at"`
+	ID       id.Device   `json:"id"`
+	Customer id.Customer `json:"customer_id"`
+	Handle   string      `json:"-"`
+	Name     string      `json:"name"`
+	CodeStep int64       `json:"-"`
+	CodeN    int64       `json:"-"`
+	State    DeviceState `json:"state"`
+	// Proves says that the device promised to prove itself at each confirmation; see devproof.go.
+	Proves    bool      `json:"proves"`
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // DeviceState says whether a device may be used.
@@ -57,9 +60,10 @@ func (r DeviceRequest) checked() (DeviceRequest, error) {
 	return r, nil
 }
 
-func newDevice(customer id.Customer, name string, now time.Time) Device {
+func newDevice(customer id.Customer, asked DeviceRequest, now time.Time) Device {
 	return Device{
-		ID: id.New[id.Device](now), Customer: customer, Handle: newHandle(), Name: name, State: DeviceActive, CreatedAt: now,
+		ID: id.New[id.Device](now), Customer: customer, Handle: newHandle(), Name: asked.Name, State: DeviceActive,
+		Proves: asked.Proves, CreatedAt: now,
 	}
 }
 
@@ -79,6 +83,10 @@ func (a *Auth) putDevice(tx *commit.Tx, d draft) (Device, error) {
 		return Device{}, err
 	}
 	if found && known.Customer == d.device.Customer && known.State == DeviceActive {
+		if d.asked.Proves && !known.Proves { // a promise is never taken back: a thief would
+			known.Proves = true
+			a.DeviceTable.Put(tx, known)
+		}
 		return known, nil
 	}
 	_, taken, err := a.DeviceTable.Get(tx, a.DeviceTable.KeyBy("handle", d.device.Handle))
@@ -89,7 +97,13 @@ func (a *Auth) putDevice(tx *commit.Tx, d draft) (Device, error) {
 		return Device{}, fault.New(fault.Conflict, "auth.handle_taken", "another device has this handle")
 	}
 	a.DeviceTable.Put(tx, d.device)
-	return d.device, nil
+	if d.notice != nil {
+		// A phone that got too many texts today must not lock its owner out.
+		if err := a.messages.Send(tx, *d.notice); err != nil && fault.KindOf(err) != fault.Limited {
+			return Device{}, err
+		}
+	}
+	return d.device, a.announce(tx, "device.added", string(d.device.ID), d.device)
 }
 
 // ListDevices returns the active devices of a customer, newest first, at most 100.
@@ -138,6 +152,7 @@ func (a *Auth) RevokeDevice(ctx context.Context, customer id.Customer, name id.D
 		if device.State != DeviceRevoked {
 			device.State = DeviceRevoked
 			a.DeviceTable.Put(tx, device)
+			return a.Trail.Add(ctx, tx, audit.Act{Kind: "device.revoked", Subject: string(customer), After: device})
 		}
 		return nil
 	})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/alexedwards/argon2id"
 
+	"github.com/feiqian/feiqian/internal/audit"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
@@ -62,6 +63,9 @@ func checkPassword(password string) error {
 			"a password has %d to %d characters", passwordMin, passwordMax).WithParam("password")
 	case strings.Count(password, password[:1]) == len(password):
 		return weak("a password is not one character again and again")
+	case common(password):
+		return fault.From(weak("this password is among those that are guessed first")).
+			WithHint("take words that do not belong together, or let a password manager draw one")
 	}
 	return nil
 }
@@ -116,12 +120,16 @@ func (a *Auth) leaveHashing() { <-a.hashing }
 type holder struct {
 	credential party.Credential
 	barred     bool // may not sign in
+	wantsApp   bool // signs in with an authenticator app
 	put        func(party.Credential)
 }
 
 func (a *Auth) subjectKey(s subject) commit.Key {
 	if s.kind == KindStaff {
 		return a.parties.StaffTable.Key(s.id)
+	}
+	if s.kind == KindUser {
+		return a.parties.UserTable.Key(s.id)
 	}
 	return a.parties.CustomerTable.Key(s.id)
 }
@@ -134,10 +142,14 @@ func (a *Auth) holder(tx *commit.Tx, s subject) (holder, error) {
 			return holder{}, orBadCredentials(err)
 		}
 		barred := row.State != party.StateActive
-		return holder{credential: row.Credential, barred: barred, put: func(c party.Credential) {
+		wants := wantsApp(KindStaff, "")
+		return holder{credential: row.Credential, barred: barred, wantsApp: wants, put: func(c party.Credential) {
 			row.Credential = c
 			a.parties.StaffTable.Put(tx, row)
 		}}, nil
+	}
+	if s.kind == KindUser {
+		return a.userHolder(tx, s)
 	}
 	row, found, err := a.parties.CustomerTable.Get(tx, a.subjectKey(s))
 	if err != nil || !found {
@@ -155,6 +167,19 @@ func orBadCredentials(err error) error {
 		return err
 	}
 	return badCredentials()
+}
+
+// renew sets another password, which lifts a lock and ends all sessions but one.
+func (h *holder) renew(hash string, now time.Time, keep id.Session) {
+	c := party.Credential{PasswordHash: hash}
+	c.EndSessions(now, keep)
+	h.put(c)
+}
+
+// endSessions ends all sessions but one.
+func (h *holder) endSessions(now time.Time, keep id.Session) {
+	h.credential.EndSessions(now, keep)
+	h.put(h.credential)
 }
 
 // try is one password as compared before the decision: against which hash, and with what result.
@@ -232,6 +257,10 @@ func (a *Auth) credential(ctx context.Context, s subject) (party.Credential, err
 		staff, err := a.parties.Staff(ctx, id.Staff(s.id))
 		return staff.Credential, err
 	}
+	if s.kind == KindUser {
+		user, err := a.parties.UserByID(ctx, id.MerchantUser(s.id))
+		return user.Credential, err
+	}
 	customer, err := a.parties.Customer(ctx, id.Customer(s.id))
 	return customer.Credential, err
 }
@@ -248,7 +277,7 @@ type PasswordChange struct {
 func (a *Auth) ChangePassword(ctx context.Context, change PasswordChange) error {
 	s := change.Session.subject()
 	check := checkPassword
-	if s.kind == KindStaff {
+	if s.kind != KindCustomer {
 		check = checkStaffPassword
 	}
 	if err := check(change.New); err != nil {
@@ -261,20 +290,15 @@ func (a *Auth) ChangePassword(ctx context.Context, change PasswordChange) error 
 	if err != nil {
 		return err
 	}
-	var changedAt time.Time
 	err = a.committer.Do(ctx, []commit.Key{a.subjectKey(s)}, func(tx *commit.Tx) error {
 		h, err := a.holder(tx, s)
 		if err != nil {
 			return err
 		}
-		changedAt = tx.Now()
-		h.put(party.Credential{PasswordHash: hash})
-		return nil
+		// A sign-in with the old password compares hashes under this row's lock: each session that it made is older.
+		h.renew(hash, tx.Now(), change.Session.ID)
+		tx.After(a.ForgetSessions)
+		return a.Trail.Add(ctx, tx, audit.Act{Kind: "password.changed", Subject: s.id})
 	})
-	if err != nil {
-		return fault.Wrap(err, "change password of "+s.id)
-	}
-	// A sign-in with the old password compares hashes under the row's lock, so every session it made
-	// is older than the change.
-	return a.revokeOthers(ctx, change.Session, changedAt)
+	return fault.Wrap(err, "change password of "+s.id)
 }

@@ -6,9 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/feiqian/feiqian/internal/audit"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
+	"github.com/feiqian/feiqian/internal/message"
 )
 
 const pinLength = 6
@@ -19,6 +21,14 @@ type pin struct {
 	MAC       string
 	Tries     tries
 	UpdatedAt time.Time
+	// CoolingUntil is until when the wallet pays a small sum only, CoolingSpent what it has paid of it, in parts of
+	// coolingWhole; PreviousMAC is the PIN that can be put back until then. See cooling.go and recover.go. A wallet that
+	// cools off may have no PIN.
+	CoolingUntil time.Time
+	CoolingSpent int64
+	PreviousMAC  string
+	// Papers are the wrong documents shown at recoveries; see papers.go.
+	Papers tries
 }
 
 // PINMAC returns the MAC of a PIN for RequirePIN; make it before the decision. Errors: auth.bad_pin (not
@@ -44,7 +54,7 @@ func (a *Auth) RequirePIN(tx *commit.Tx, customer id.Customer, mac string) error
 	if err != nil {
 		return err
 	}
-	if !found {
+	if !found || row.MAC == "" {
 		return fault.New(fault.Conflict, "auth.pin_not_set", "there is no payment PIN yet").
 			WithParam("pin").WithHint("set a payment PIN first")
 	}
@@ -58,6 +68,11 @@ func (a *Auth) RequirePIN(tx *commit.Tx, customer id.Customer, mac string) error
 		}
 		return nil
 	}
+	return a.missPIN(tx, row)
+}
+
+// missPIN counts a wrong PIN and returns the answer to it.
+func (a *Auth) missPIN(tx *commit.Tx, row pin) error {
 	row.Tries = row.Tries.missed(tx.Now())
 	a.pinTable.Put(tx, row)
 	if wait := row.Tries.wait(tx.Now()); wait > 0 {
@@ -77,14 +92,16 @@ type PINChange struct {
 	Customer id.Customer
 	OldPIN   string
 	Password string
-	NewPIN   string
+	// Papers are wanted beside the password where there is a PIN already and the customer was verified.
+	Papers Papers
+	NewPIN string
 }
 
 // SetPIN sets a payment PIN, the first one or a new one. The login password does not lift the lock of
-// a PIN.
+// a PIN, and a PIN that it resets cools off; see recover.go.
 //
-// Errors: auth.bad_pin, auth.weak_pin, auth.proof_required, those of VerifyPassword and of RequirePIN,
-// party.customer_not_found.
+// Errors: auth.bad_pin, auth.weak_pin, auth.proof_required, those of VerifyPassword, of RequirePIN and, where the
+// password resets a PIN, of requirePapers; party.customer_not_found.
 func (a *Auth) SetPIN(ctx context.Context, change PINChange) error {
 	customer, err := a.parties.Customer(ctx, change.Customer)
 	if err != nil {
@@ -95,6 +112,7 @@ func (a *Auth) SetPIN(ctx context.Context, change PINChange) error {
 		return err
 	}
 	var oldMAC string
+	var papers papersTry
 	switch {
 	case change.OldPIN != "":
 		if oldMAC, err = a.PINMAC(change.Customer, change.OldPIN); err != nil {
@@ -104,18 +122,42 @@ func (a *Auth) SetPIN(ctx context.Context, change PINChange) error {
 		if err := a.VerifyPassword(ctx, change.Customer, change.Password); err != nil {
 			return err
 		}
+		if papers, err = a.papersTry(ctx, change.Customer, change.Papers); err != nil {
+			return err
+		}
 	default:
 		return fault.New(fault.Invalid, "auth.proof_required", "a new payment PIN needs the old one or the password").
 			WithParam("password")
 	}
+	notice, err := a.notice(customer.Phone, message.NoticePIN)
+	if err != nil {
+		return err
+	}
 	key := a.PINKey(change.Customer)
-	err = a.committer.Do(ctx, []commit.Key{key}, func(tx *commit.Tx) error {
+	err = a.committer.Do(ctx, append(a.noticeKeys(notice), key), func(tx *commit.Tx) error {
 		if err := a.proved(tx, change.Customer, oldMAC); err != nil {
 			return err
 		}
-		a.pinTable.Put(tx, pin{Customer: change.Customer, MAC: mac, UpdatedAt: tx.Now()})
-		return nil
+		row, _, err := a.pinTable.Get(tx, key)
+		if err != nil {
+			return err
+		}
+		kind := "pin.changed"
+		if oldMAC == "" && row.MAC != "" {
+			kind = "pin.reset"
+			if err := a.requirePapers(tx, &row, papers); err != nil {
+				return err
+			}
+			row.cool(tx.Now())
+			if err := a.tell(tx, notice, kind, change.Customer); err != nil {
+				return err
+			}
+		}
+		row.Customer, row.MAC, row.Tries, row.UpdatedAt = change.Customer, mac, tries{}, tx.Now()
+		a.pinTable.Put(tx, row)
+		return a.Trail.Add(ctx, tx, audit.Act{Kind: kind, Subject: string(change.Customer)})
 	})
+	a.noteRecovery(ctx, customerSubject(change.Customer), err)
 	return fault.Wrap(err, "set PIN of "+string(change.Customer))
 }
 

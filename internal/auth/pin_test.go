@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
+	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/sqldb"
 	"github.com/feiqian/feiqian/internal/sqldb/sqldbtest"
 )
@@ -172,6 +174,38 @@ func TestSetPIN(t *testing.T) {
 		}
 		if has, err := f.HasPIN(t.Context(), customer); !has || err != nil {
 			t.Errorf("has a PIN: %v, %v", has, err)
+		}
+	})
+}
+
+func TestPINInParallel(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		f := start(t, db)
+		customer := f.register(t)
+		if err := f.SetPIN(
+			t.Context(),
+			auth.PINChange{Customer: customer.ID, Password: password, NewPIN: safePIN},
+		); err != nil {
+			t.Fatal(err)
+		}
+		var mu sync.Mutex
+		got := map[string]int{}
+		var all sync.WaitGroup
+		for i := range 100 {
+			all.Go(func() {
+				_, err := f.confirm(t, auth.Confirmation{
+					Customer: customer.ID, Proof: auth.Proof{PIN: fmt.Sprintf("1112%02d", i)},
+					Intent: auth.Intent{Act: auth.ActTopUp, Amount: money.Amount{Minor: 1, Currency: "CNY"}},
+				})
+				mu.Lock()
+				got[fault.CodeOf(err)]++
+				mu.Unlock()
+			})
+		}
+		all.Wait()
+		if got["auth.pin_wrong"] != 4 || got["auth.pin_locked"] != 96 {
+			t.Errorf("%v", got)
 		}
 	})
 }

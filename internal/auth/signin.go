@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -36,7 +37,10 @@ func (a *Auth) Register(ctx context.Context, r Registration) (party.Customer, er
 		return party.Customer{}, err
 	}
 	err = a.committer.Do(ctx, a.parties.CustomerKeys(customer), func(tx *commit.Tx) error {
-		return a.parties.AddCustomer(tx, customer)
+		if err := a.parties.AddCustomer(tx, customer); err != nil {
+			return err
+		}
+		return a.recordCustomer(ctx, tx, customer)
 	})
 	if err != nil {
 		return party.Customer{}, fault.Wrap(err, "register customer")
@@ -49,20 +53,28 @@ type NewStaff struct {
 	Email    string
 	Name     string
 	Role     party.Role
+	Person   string // which human it is; the e-mail address where nobody says
 	Password string
 }
 
 // CreateStaff stores a new person of the staff. Errors: auth.weak_password, auth.busy and those of
 // party.CreateStaff.
 func (a *Auth) CreateStaff(ctx context.Context, n NewStaff) (party.Staff, error) {
-	if err := checkStaffPassword(n.Password); err != nil {
-		return party.Staff{}, err
-	}
-	hash, err := a.HashPassword(ctx, n.Password)
+	hash, err := a.HashStaffPassword(ctx, n.Password)
 	if err != nil {
 		return party.Staff{}, err
 	}
-	return a.parties.CreateStaff(ctx, party.NewStaff{Email: n.Email, Name: n.Name, Role: n.Role, PasswordHash: hash})
+	return a.parties.CreateStaff(ctx, party.NewStaff{
+		Email: n.Email, Name: n.Name, Role: n.Role, Person: n.Person, PasswordHash: hash,
+	})
+}
+
+// HashStaffPassword is HashPassword for a person of the staff. Errors: auth.weak_password, auth.busy.
+func (a *Auth) HashStaffPassword(ctx context.Context, password string) (string, error) {
+	if err := checkStaffPassword(password); err != nil {
+		return "", err
+	}
+	return a.HashPassword(ctx, password)
 }
 
 // SignInRequest is a customer's login. Address is the network address it comes from, "" for none.
@@ -71,13 +83,18 @@ type SignInRequest struct {
 	Password string
 	Address  string
 	Device   DeviceRequest
+	// A device that is new, or does not prove itself, needs one of Code and TOTP.
+	Code  CodeAnswer
+	TOTP  string
+	Proof DeviceProof
 }
 
 // DeviceRequest says on which device somebody signs in: one that the customer used before, by its id,
-// or a new one with a name.
+// or a new one with a name. Proves is the promise to prove itself from now on.
 type DeviceRequest struct {
-	ID   id.Device
-	Name string
+	ID     id.Device
+	Name   string
+	Proves bool
 }
 
 // SignedIn is a new session. Token is the secret that names it, shown this once. Device is empty for
@@ -86,6 +103,8 @@ type SignedIn struct {
 	Token   string
 	Session Session
 	Device  Device
+	// RecoveryCodes come with the first right code of an app at the door of staff or merchants' users, shown this once.
+	RecoveryCodes []string
 }
 
 // refusalFloor is the least time that a refused sign-in takes, more than a hash and a commit on an idle machine:
@@ -104,11 +123,12 @@ func hold(ctx context.Context, floor *time.Timer, err error) error {
 	return err
 }
 
-// SignIn opens a session for a phone number and password. Unknown numbers cost the time and get the
-// answers of known ones.
+// SignIn opens a session for a phone number and password, on a new device also a one-time code. Unknown numbers cost
+// the time and get the answers of known ones.
 //
 // Errors: auth.bad_credentials, auth.login_locked (Limited, with RetryAfter), auth.too_many_sign_ins
-// (Limited), auth.closed, auth.busy, auth.bad_device_name, party.bad_phone.
+// (Limited), auth.closed, auth.busy, auth.bad_device_name, party.bad_phone; with the right password auth.code_required,
+// auth.code_*, auth.totp_*.
 func (a *Auth) SignIn(ctx context.Context, r SignInRequest) (SignedIn, error) {
 	phone, err := party.ParsePhone(r.Phone)
 	if err != nil {
@@ -125,43 +145,109 @@ func (a *Auth) SignIn(ctx context.Context, r SignInRequest) (SignedIn, error) {
 	return a.signIn(ctx, claim{
 		login: phone, password: r.Password, address: r.Address, device: device,
 		subject: customerSubject(customer.ID), credential: customer.Credential,
+		second: a.secondOf(r, phone),
 	})
 }
 
-// StaffSignInRequest is a login of a person of the staff.
+func (a *Auth) secondOf(r SignInRequest, phone string) second {
+	s := second{totp: r.TOTP, device: r.Proof}
+	if r.Code.ID != "" {
+		s.code = a.codeTry(r.Code, PurposeSignIn, phone, Intent{})
+	}
+	return s
+}
+
+// StaffSignInRequest is a login of a person of the staff or of a merchant.
 type StaffSignInRequest struct {
 	Email    string
 	Password string
 	Address  string
+	// TOTP is the code of the authenticator app, or a recovery code.
+	TOTP string
 }
 
-// SignInStaff opens a session for an e-mail address and password. Errors: as SignIn, party.bad_email.
+// SignInStaff opens a session for an e-mail address, a password and the code of an authenticator app. The first right
+// code of a fresh app comes with recovery codes. Errors: as SignIn, party.bad_email; with the right password
+// auth.totp_enrolment_required, auth.totp_required, auth.totp_wrong, auth.totp_locked.
 func (a *Auth) SignInStaff(ctx context.Context, r StaffSignInRequest) (SignedIn, error) {
-	email, err := party.ParseEmail(r.Email)
+	c, err := a.staffClaim(ctx, r)
 	if err != nil {
 		return SignedIn{}, err
 	}
+	return a.signIn(ctx, c)
+}
+
+func (a *Auth) staffClaim(ctx context.Context, r StaffSignInRequest) (claim, error) {
+	email, err := party.ParseEmail(r.Email)
+	if err != nil {
+		return claim{}, err
+	}
 	staff, err := a.parties.StaffByEmail(ctx, email)
 	if err != nil && fault.KindOf(err) != fault.NotFound {
-		return SignedIn{}, err
+		return claim{}, err
 	}
-	return a.signIn(ctx, claim{
-		login: email, password: r.Password, address: r.Address,
-		subject: staffSubject(staff.ID), credential: staff.Credential,
-	})
+	return claim{
+		login: email, name: email, password: r.Password, address: r.Address,
+		subject: staffSubject(staff.ID), credential: staff.Credential, second: second{totp: r.TOTP},
+	}, nil
+}
+
+// PasskeySignIn is a login by a passkey alone: it is two factors, so a new device needs no code.
+type PasskeySignIn struct {
+	Answer  PasskeyAnswer
+	Address string
+	Device  DeviceRequest
+}
+
+// SignInByPasskey opens a session for the customer whose passkey answered. Errors: auth.passkey_*,
+// auth.too_many_sign_ins, auth.closed, auth.bad_device_name.
+func (a *Auth) SignInByPasskey(ctx context.Context, r PasskeySignIn) (SignedIn, error) {
+	in, whose, err := a.trySignInByPasskey(ctx, r)
+	a.noteSignIn(ctx, whose, err)
+	return in, err
+}
+
+func (a *Auth) trySignInByPasskey(ctx context.Context, r PasskeySignIn) (in SignedIn, whose subject, err error) {
+	device, err := r.Device.checked()
+	if err != nil {
+		return in, whose, err
+	}
+	if ok, wait := a.byAddress.Allow(r.Address); !ok && r.Address != "" {
+		return in, whose, fault.New(fault.Limited, "auth.too_many_sign_ins", "too many sign-ins from here").
+			WithRetryAfter(wait)
+	}
+	t, refusal, err := a.passkeyTry(ctx, "", Intent{}, r.Answer)
+	if err != nil || refusal != nil {
+		return in, whose, cmp.Or(err, refusal)
+	}
+	customer, err := a.parties.Customer(ctx, t.customer)
+	if err != nil {
+		return in, whose, err
+	}
+	whose = customerSubject(customer.ID)
+	in, err = a.openSession(ctx, entry{subject: whose, asked: device, phone: customer.Phone, passkey: t})
+	return in, whose, err
 }
 
 // claim is a login before anything is proved; an empty subject id means that nobody has it.
 type claim struct {
 	login      string
+	name       string // of the authenticator app's entry
 	password   string
 	address    string
 	device     DeviceRequest
 	subject    subject
 	credential party.Credential
+	second     second
 }
 
 func (a *Auth) signIn(ctx context.Context, c claim) (SignedIn, error) {
+	in, err := a.trySignIn(ctx, c)
+	a.noteSignIn(ctx, c.subject, err)
+	return in, err
+}
+
+func (a *Auth) trySignIn(ctx context.Context, c claim) (SignedIn, error) {
 	if err := a.limit(c); err != nil {
 		return SignedIn{}, err
 	}
@@ -171,7 +257,9 @@ func (a *Auth) signIn(ctx context.Context, c claim) (SignedIn, error) {
 	if err != nil {
 		return SignedIn{}, hold(ctx, floor, err)
 	}
-	signedIn, err := a.openSession(ctx, c.subject, c.device, &proof)
+	signedIn, err := a.openSession(ctx, entry{
+		subject: c.subject, asked: c.device, phone: c.login, proof: &proof, second: c.second,
+	})
 	return signedIn, hold(ctx, floor, err)
 }
 
@@ -222,5 +310,5 @@ func (a *Auth) StartSession(ctx context.Context, customer id.Customer, r DeviceR
 	if err != nil {
 		return SignedIn{}, err
 	}
-	return a.openSession(ctx, customerSubject(customer), device, nil)
+	return a.openSession(ctx, entry{subject: customerSubject(customer), asked: device})
 }

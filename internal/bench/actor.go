@@ -88,7 +88,7 @@ func (t *transferring) do() error {
 	body := fmt.Appendf(
 		nil,
 		`{"amount":%d,"currency":"CNY","payee":"%s","pin":"%s"}`,
-		1+t.acts%100,
+		1+t.acts%20, // so small that a run stays within a day's limit for the PIN alone
 		payee.customer,
 		payerPIN,
 	)

@@ -13,10 +13,9 @@ import (
 	"time"
 )
 
-// bare is what the machine gives at best: requests a second of a net/http server that only sends the body back,
-// under the same
-// load generator, and the time of one fdatasync of a small write. Machines differ and shared ones
-// drift; a rate is understood beside them.
+// bare is what the machine gives at best: requests a second of a net/http server that only sends the body back, under
+// the same load generator, and the time of one fdatasync of a small write. Machines differ and shared ones drift; a
+// rate is understood beside them.
 type bare struct {
 	requestsPerSecond float64
 	syncMillis        float64

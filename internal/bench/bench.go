@@ -28,6 +28,9 @@ type Options struct {
 	Database string
 	// Preload stores so many payments first, to see whether cost grows with history.
 	Preload int
+	// Webhooks is a backlog of events that the server delivers to a sink in this process meanwhile; the scenario
+	// webhook-backlog does nothing else.
+	Webhooks int
 	// Profile is a file for the server's CPU profile; "" for none.
 	Profile string
 	// Progress gets a line now and then; nil for none.
@@ -53,6 +56,9 @@ type Result struct {
 	CPU               CPU     `json:"cpu"`
 	ServerMemoryMiB   float64 `json:"server_memory_mib"`
 	Verified          bool    `json:"verified"`
+	// Webhooks is what the sink got in the measured seconds.
+	Webhooks          int64   `json:"webhooks,omitempty"`
+	WebhooksPerSecond float64 `json:"webhooks_per_second,omitempty"`
 }
 
 // CPU splits the processor time of the measured seconds: cores kept busy by each part, and microseconds a payment.
@@ -69,7 +75,9 @@ type Share struct {
 }
 
 // Scenarios lists what can be measured.
-func Scenarios() []string { return []string{"code-payment", "confirm", "transfer", "topup"} }
+func Scenarios() []string {
+	return []string{"code-payment", "confirm", "transfer", "topup", webhookBacklog}
+}
 
 // Run measures one scenario. Errors: a server that does not start, or books that do not verify.
 func Run(ctx context.Context, o Options) (Result, error) {
@@ -84,7 +92,15 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	defer place.close()
-	people, err := prepare(ctx, place, o)
+	if o.Scenario == webhookBacklog && o.Webhooks == 0 {
+		o.Webhooks = webhooksDefault
+	}
+	sink, err := newSink(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	defer sink.close()
+	people, err := prepare(ctx, place, o, sink)
 	if err != nil {
 		return Result{}, fmt.Errorf("prepare the bench: %w", err)
 	}
@@ -93,7 +109,12 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	defer server.stop()
-	result, err := measure(ctx, o, server, people)
+	var result Result
+	if o.Scenario == webhookBacklog {
+		result, err = sink.drain(ctx, o, server)
+	} else {
+		result, err = measure(ctx, o, server, people, sink)
+	}
 	if err != nil {
 		return result, err
 	}
@@ -132,7 +153,7 @@ const warmUp = 2 * time.Second
 
 // measure runs the clients in closed loop: each sends its next act when the last one is answered. The warm-up is
 // not counted.
-func measure(ctx context.Context, o Options, server *server, people *people) (Result, error) {
+func measure(ctx context.Context, o Options, server *server, people *people, sink *sink) (Result, error) {
 	samples := make([]sample, o.Clients)
 	var counting, over atomic.Bool
 	var clients sync.WaitGroup
@@ -149,12 +170,12 @@ func measure(ctx context.Context, o Options, server *server, people *people) (Re
 		})
 	}
 	sleep(ctx, warmUp)
-	before, groups := server.usage(), server.groups(ctx)
+	before, groups, webhooks := server.usage(), server.groups(ctx), sink.got.Load()
 	counting.Store(true)
 	begun := time.Now()
 	sleep(ctx, o.Duration)
 	counting.Store(false)
-	elapsed := time.Since(begun)
+	elapsed, webhooks := time.Since(begun), sink.got.Load()-webhooks
 	after, groupsAfter := server.usage(), server.groups(ctx)
 	over.Store(true)
 	clients.Wait()
@@ -162,6 +183,7 @@ func measure(ctx context.Context, o Options, server *server, people *people) (Re
 	result.Scenario, result.Clients = o.Scenario, o.Clients
 	result.CPU = cpuOf(before, after, elapsed, result.Payments)
 	result.ServerMemoryMiB = after.memoryMiB
+	result.Webhooks, result.WebhooksPerSecond = webhooks, float64(webhooks)/elapsed.Seconds()
 	if n := groupsAfter.groups - groups.groups; n > 0 {
 		result.GroupMean = (groupsAfter.decisions - groups.decisions) / n
 	}

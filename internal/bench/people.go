@@ -15,6 +15,7 @@ import (
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/config"
+	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/idempotency"
 	"github.com/feiqian/feiqian/internal/ledger"
@@ -52,7 +53,7 @@ const (
 
 // prepare fills the fresh database through the domains' own code, in this process and before the
 // server starts.
-func prepare(ctx context.Context, p *place, o Options) (*people, error) {
+func prepare(ctx context.Context, p *place, o Options, sink *sink) (*people, error) {
 	cfg := config.Default()
 	cfg.Database, cfg.DataDir, cfg.VaultKeyFile = p.url, p.dir, filepath.Join(p.dir, "vault.key")
 	cfg.GroupMax = 4 * atOnce
@@ -82,7 +83,15 @@ func prepare(ctx context.Context, p *place, o Options) (*people, error) {
 	if err := people.setPINs(ctx, instance); err != nil {
 		return nil, err
 	}
-	return people, people.preload(ctx, instance, o)
+	if err := sink.backlog(ctx, instance, o.Webhooks); err != nil {
+		return nil, err
+	}
+	if err := people.preload(ctx, instance, o); err != nil {
+		return nil, err
+	}
+	// What making the people left for later is done before anybody measures.
+	_, sealed := instance.Log.Seal(ctx)
+	return people, errors.Join(sealed, instance.Chain.Seal(ctx))
 }
 
 // each runs fn for 0 … n−1, many at once; it stops at the first error.
@@ -178,23 +187,27 @@ func (p *people) preload(ctx context.Context, a *app.App, o Options) error {
 		}
 	}
 	err := each(ctx, o.Preload, func(ctx context.Context, i int) error {
-		key, code := "preload-"+strconv.Itoa(i), codeOf(&p.payers[i%len(p.payers)])
-		_, err := a.Payments.Create(ctx, payment.Order{
-			Merchant:  p.merchant,
-			Amount:    money.Amount{Minor: 100 + int64(i%amounts), Currency: currency},
-			Reference: key,
-			Code:      code,
-			Once:      idempotency.Request{Caller: string(p.merchant), Route: "create_payment", Key: key, Body: []byte(key)},
-		})
+		key := "preload-" + strconv.Itoa(i)
+		pay := func() error {
+			_, err := a.Payments.Create(ctx, payment.Order{
+				Merchant:  p.merchant,
+				Amount:    money.Amount{Minor: 100 + int64(i%amounts), Currency: currency},
+				Reference: key,
+				Code:      codeOf(&p.payers[i%len(p.payers)]),
+				Once:      idempotency.Request{Caller: string(p.merchant), Route: "create_payment", Key: key, Body: []byte(key)},
+			})
+			return err
+		}
+		err := pay()
+		for fault.CodeOf(err) == "wallet.code_expired" { // on a busy machine a code may wait too long
+			err = pay()
+		}
 		if n := done.Add(1); n%shown == 0 {
 			fmt.Fprintf(o.Progress, "  %d payments stored\n", n)
 		}
 		return err
 	})
 	if err != nil || o.Preload == 0 {
-		return err
-	}
-	if _, err := a.Log.Seal(ctx); err != nil { // or the server would begin with all of it to be placed in the log
 		return err
 	}
 	for i := range p.payers {

@@ -27,6 +27,10 @@ const (
 	DeclineOriginalNotFound DeclineCode = "original_not_found"
 	// DeclineRefundExceedsOriginal means that the refunds together would exceed the pay-in.
 	DeclineRefundExceedsOriginal DeclineCode = "refund_exceeds_original"
+	// DeclineAgreementSuspended means that the customer's agreement with the bank is suspended there.
+	DeclineAgreementSuspended DeclineCode = "agreement_suspended"
+	// DeclineAgreementEnded means that the customer's agreement with the bank has ended.
+	DeclineAgreementEnded DeclineCode = "agreement_ended"
 	// DeclineInvalidOrder means that the channel found the order malformed and says that it booked
 	// nothing: a fault of ours, to be looked at.
 	DeclineInvalidOrder DeclineCode = "invalid_order"

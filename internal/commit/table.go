@@ -127,6 +127,10 @@ func (t *Table[R]) Append(tx *Tx, row R) {
 	g.appended = append(g.appended, row)
 }
 
+// Appended returns how many rows the group has appended to the table so far, those of this decision included: with it
+// and the group's id a row can be named by id.Member, in the order of the decisions.
+func (t *Table[R]) Appended(tx *Tx) int { return len(t.of(tx).appended) }
+
 func (t *Table[R]) of(tx *Tx) *rows[R] {
 	return tx.group.tables[t.index].(*rows[R]) //nolint:forcetypeassert,errcheck // AddTable made it of this type
 }

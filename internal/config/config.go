@@ -35,6 +35,12 @@ const (
 	Live Mode = "live"
 )
 
+// The key stores.
+const (
+	KeyStoreLocal  = "local"
+	KeyStorePKCS11 = "pkcs11"
+)
+
 // Config is the settings of one instance. A field tagged secret is masked where settings are shown:
 // "url" hides the password in it, "value" hides all of it.
 type Config struct {
@@ -48,17 +54,30 @@ type Config struct {
 	DataDir string `toml:"data_dir" env:"DATA_DIR"`
 	// VaultKeyFile holds the root that all other keys are derived from; empty means vault.key in DataDir.
 	VaultKeyFile string `toml:"vault_key_file" env:"VAULT_KEY_FILE"`
+	// KeyStore wraps the data keys: local (under the vault's key file) or pkcs11.
+	KeyStore string `toml:"key_store" env:"KEY_STORE"`
+	// PKCS11Module is the library of the token's maker; PKCS11Token the token's label; PKCS11PINFile holds its PIN.
+	PKCS11Module  string `toml:"pkcs11_module" env:"PKCS11_MODULE"`
+	PKCS11Token   string `toml:"pkcs11_token" env:"PKCS11_TOKEN"`
+	PKCS11PINFile string `toml:"pkcs11_pin_file" env:"PKCS11_PIN_FILE"`
 	// Mode is sandbox or live.
 	Mode Mode `toml:"mode" env:"MODE"`
+	// WebOrigins are the pages and apps that may use passkeys, separated by commas; the host of the first is what passkeys
+	// belong to. Empty means http://localhost with our port in the sandbox, and no passkeys when live.
+	WebOrigins string `toml:"web_origins" env:"WEB_ORIGINS"`
 	// SandboxListen is the HOST:PORT of the simulated bank, in the sandbox only.
 	SandboxListen string `toml:"sandbox_listen" env:"SANDBOX_LISTEN"`
 	// AuthorityListen is the HOST:PORT of the simulated channels that know people, in the sandbox only.
 	AuthorityListen string `toml:"authority_listen" env:"AUTHORITY_LISTEN"`
+	// SandboxIssuerListen is the HOST:PORT of the simulated card issuer, in the sandbox only.
+	SandboxIssuerListen string `toml:"sandbox_issuer_listen" env:"SANDBOX_ISSUER_LISTEN"`
+	// SandboxSMSListen is the HOST:PORT of the simulated SMS centre, in the sandbox only.
+	SandboxSMSListen string `toml:"sandbox_sms_listen" env:"SANDBOX_SMS_LISTEN"`
 	// Zone is the IANA time zone of business dates.
 	Zone string `toml:"zone" env:"ZONE"`
 	// Currency is what amounts are in where nobody says otherwise.
 	Currency money.Currency `toml:"currency" env:"CURRENCY"`
-	// Jurisdiction names the limits that hold: cn, eu or plain.
+	// Jurisdiction names whose limits hold and how long records are kept: cn, eu or plain.
 	Jurisdiction string `toml:"jurisdiction" env:"JURISDICTION"`
 	// LogLevel is the least level that is logged.
 	LogLevel slog.Level `toml:"log_level" env:"LOG_LEVEL"`
@@ -66,6 +85,10 @@ type Config struct {
 	LogFormat string `toml:"log_format" env:"LOG_FORMAT"`
 	// OTLPEndpoint is the URL that takes traces; empty means no tracing.
 	OTLPEndpoint string `toml:"otlp_endpoint" env:"OTLP_ENDPOINT" secret:"url"`
+	// FourEyes lists the kinds of acts that two people decide, separated by commas; see docs/audit.md.
+	FourEyes string `toml:"four_eyes" env:"FOUR_EYES"`
+	// RefundAloneMax is how much of a payment, in minor units, one person of the staff may refund alone.
+	RefundAloneMax int64 `toml:"refund_alone_max" env:"REFUND_ALONE_MAX"`
 	// GroupMax is the most decisions in one commit.
 	GroupMax int `toml:"group_max" env:"GROUP_MAX"`
 	// QueueMax is the most decisions that wait for a commit; more are told to come back.
@@ -74,6 +97,13 @@ type Config struct {
 	BodyMaxBytes int64 `toml:"body_max_bytes" env:"BODY_MAX_BYTES"`
 	// RequestTimeout ends a request that takes longer.
 	RequestTimeout time.Duration `toml:"request_timeout" env:"REQUEST_TIMEOUT"`
+	// ConnectionsMax is the most open connections of the port, ConnectionsPerAddress those from one address.
+	ConnectionsMax        int `toml:"connections_max" env:"CONNECTIONS_MAX"`
+	ConnectionsPerAddress int `toml:"connections_per_address" env:"CONNECTIONS_PER_ADDRESS"`
+	// RateFactor multiplies the table of rates (edge.Classes): 1 for the table as it is.
+	RateFactor int `toml:"rate_factor" env:"RATE_FACTOR"`
+	// WAF is off, detect or block: the web application firewall in front of the doors that browsers use.
+	WAF string `toml:"waf" env:"WAF"`
 	// ShutdownTimeout ends a shutdown whose requests take longer.
 	ShutdownTimeout time.Duration `toml:"shutdown_timeout" env:"SHUTDOWN_TIMEOUT"`
 }
@@ -82,21 +112,30 @@ type Config struct {
 // which Load derives from DataDir.
 func Default() Config {
 	return Config{
-		Listen:          "127.0.0.1:8080",
-		DataDir:         "var",
-		Mode:            Sandbox,
-		SandboxListen:   "127.0.0.1:8090",
-		AuthorityListen: "127.0.0.1:8091",
-		Zone:            "Asia/Shanghai",
-		Currency:        "CNY",
-		Jurisdiction:    "cn",
-		LogLevel:        slog.LevelInfo,
-		LogFormat:       "text",
+		Listen:              "127.0.0.1:8080",
+		DataDir:             "var",
+		KeyStore:            KeyStoreLocal,
+		Mode:                Sandbox,
+		SandboxListen:       "127.0.0.1:8090",
+		AuthorityListen:     "127.0.0.1:8091",
+		SandboxSMSListen:    "127.0.0.1:8092",
+		SandboxIssuerListen: "127.0.0.1:8093",
+		Zone:                "Asia/Shanghai",
+		Currency:            "CNY",
+		Jurisdiction:        "cn",
+		LogLevel:            slog.LevelInfo,
+		LogFormat:           "text",
+		FourEyes: "identity.override,key.retire,key.rotate,ledger.entry,limit.change," +
+			"merchant.terms,merchant.user_totp,refund.create,staff.create,staff.person,staff.role,staff.totp",
+		RefundAloneMax:  100_000,
 		GroupMax:        500,
 		QueueMax:        8192,
 		BodyMaxBytes:    64 << 10,
 		RequestTimeout:  30 * time.Second,
 		ShutdownTimeout: 15 * time.Second,
+		ConnectionsMax:  10_000, ConnectionsPerAddress: 500,
+		RateFactor: 1,
+		WAF:        "off",
 	}
 }
 
@@ -116,20 +155,38 @@ func bind(c *Config, flags *pflag.FlagSet) {
 	flags.StringVar(&c.DataDir, "data-dir", c.DataDir, "`folder` for files of ours")
 	flags.StringVar(&c.VaultKeyFile, "vault-key-file", c.VaultKeyFile,
 		"`file` with the root of all keys (default DATA-DIR/vault.key)")
+	flags.StringVar(&c.KeyStore, "key-store", c.KeyStore, "what wraps data keys: `local` or pkcs11")
+	flags.StringVar(&c.PKCS11Module, "pkcs11-module", c.PKCS11Module, "`library` of the token's maker")
+	flags.StringVar(&c.PKCS11Token, "pkcs11-token", c.PKCS11Token, "`label` of the token")
+	flags.StringVar(&c.PKCS11PINFile, "pkcs11-pin-file", c.PKCS11PINFile, "`file` with the token's PIN")
 	flags.StringVar((*string)(&c.Mode), "mode", string(c.Mode), "`sandbox` or live")
 	flags.StringVar(&c.SandboxListen, "sandbox-listen", c.SandboxListen, "`host:port` of the simulated bank")
 	flags.StringVar(&c.AuthorityListen, "authority-listen", c.AuthorityListen,
 		"`host:port` of the simulated identity authority")
+	flags.StringVar(&c.SandboxIssuerListen, "sandbox-issuer-listen", c.SandboxIssuerListen,
+		"`host:port` of the simulated card issuer")
+	flags.StringVar(&c.SandboxSMSListen, "sandbox-sms-listen", c.SandboxSMSListen,
+		"`host:port` of the simulated SMS centre")
+	flags.StringVar(&c.WebOrigins, "web-origins", c.WebOrigins,
+		"`origins` that may use passkeys, like https://pay.example (default none; http://localhost in the sandbox)")
 	flags.StringVar(&c.Zone, "zone", c.Zone, "time `zone` of business dates")
 	flags.StringVar((*string)(&c.Currency), "currency", string(c.Currency), "`currency` where none is said")
 	flags.StringVar(&c.Jurisdiction, "jurisdiction", c.Jurisdiction, "whose limits hold: `cn`, eu or plain")
 	flags.TextVar(&c.LogLevel, "log-level", c.LogLevel, "`debug`, info, warn or error")
 	flags.StringVar(&c.LogFormat, "log-format", c.LogFormat, "`text` or json")
 	flags.StringVar(&c.OTLPEndpoint, "otlp-endpoint", c.OTLPEndpoint, "`url` for traces (default no tracing)")
+	flags.StringVar(&c.FourEyes, "four-eyes", c.FourEyes, "`kinds` of acts that two people decide")
+	flags.Int64Var(&c.RefundAloneMax, "refund-alone-max", c.RefundAloneMax,
+		"how much of a payment one person of the staff may refund alone, in minor units")
 	flags.IntVar(&c.GroupMax, "group-max", c.GroupMax, "most decisions in one commit")
 	flags.IntVar(&c.QueueMax, "queue-max", c.QueueMax, "most decisions that wait for a commit")
 	flags.Int64Var(&c.BodyMaxBytes, "body-max-bytes", c.BodyMaxBytes, "largest request body")
 	flags.DurationVar(&c.RequestTimeout, "request-timeout", c.RequestTimeout, "longest time for a request")
+	flags.IntVar(&c.ConnectionsMax, "connections-max", c.ConnectionsMax, "most open connections")
+	flags.IntVar(&c.ConnectionsPerAddress, "connections-per-address", c.ConnectionsPerAddress,
+		"most open connections from one address; loopback and trusted proxies are not counted")
+	flags.IntVar(&c.RateFactor, "rate-factor", c.RateFactor, "how many times the table of rates one caller may reach")
+	flags.StringVar(&c.WAF, "waf", c.WAF, "web application firewall of the browsers' doors: `off`, detect or block")
 	flags.DurationVar(&c.ShutdownTimeout, "shutdown-timeout", c.ShutdownTimeout, "longest time to shut down")
 }
 
@@ -211,6 +268,17 @@ func (c Config) Location() (*time.Location, error) {
 		return nil, fmt.Errorf("zone: %q is not a time zone; write an IANA name such as Asia/Shanghai or UTC", c.Zone)
 	}
 	return zone, nil
+}
+
+// TwoPeople returns the kinds of FourEyes.
+func (c Config) TwoPeople() []string {
+	var kinds []string
+	for kind := range strings.SplitSeq(c.FourEyes, ",") {
+		if kind = strings.TrimSpace(kind); kind != "" {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
 }
 
 // Proxies returns the networks of TrustedProxies; a single address is a network of one.

@@ -50,11 +50,33 @@ func TestLoadDefaults(t *testing.T) {
 	t.Chdir(t.TempDir())
 	got, err := config.Load("", nil)
 	want := config.Config{
-		Listen: "127.0.0.1:8080", Database: "sqlite:var/feiqian.db", DataDir: "var", VaultKeyFile: "var/vault.key",
-		Mode: config.Sandbox, SandboxListen: "127.0.0.1:8090", AuthorityListen: "127.0.0.1:8091", Zone: "Asia/Shanghai", Currency: "CNY",
-		Jurisdiction: "cn",
-		LogLevel:     slog.LevelInfo, LogFormat: "text", GroupMax: 500, QueueMax: 8192, BodyMaxBytes: 65536,
-		RequestTimeout: 30 * time.Second, ShutdownTimeout: 15 * time.Second,
+		Listen:              "127.0.0.1:8080",
+		Database:            "sqlite:var/feiqian.db",
+		DataDir:             "var",
+		VaultKeyFile:        "var/vault.key",
+		KeyStore:            "local",
+		Mode:                config.Sandbox,
+		SandboxListen:       "127.0.0.1:8090",
+		AuthorityListen:     "127.0.0.1:8091",
+		SandboxSMSListen:    "127.0.0.1:8092",
+		SandboxIssuerListen: "127.0.0.1:8093",
+		Zone:                "Asia/Shanghai",
+		Currency:            "CNY",
+		Jurisdiction:        "cn",
+		LogLevel:            slog.LevelInfo,
+		LogFormat:           "text",
+		RefundAloneMax:      100_000,
+		GroupMax:            500,
+		FourEyes: "identity.override,key.retire,key.rotate,ledger.entry,limit.change," +
+			"merchant.terms,merchant.user_totp,refund.create,staff.create,staff.person,staff.role,staff.totp",
+		QueueMax:              8192,
+		BodyMaxBytes:          65536,
+		RequestTimeout:        30 * time.Second,
+		ConnectionsMax:        10_000,
+		ConnectionsPerAddress: 500,
+		RateFactor:            1,
+		WAF:                   "off",
+		ShutdownTimeout:       15 * time.Second,
 	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("Load: %v\n%s", err, diff)
@@ -81,18 +103,75 @@ func TestLoadPrecedence(t *testing.T) {
 func other(t *testing.T) (config.Config, []string) {
 	t.Helper()
 	values := []string{
-		":81", "10.0.0.0/8,fd00::1", "postgres://u:p@h/d", "/d", "/k", "live", ":82", ":83", "UTC", "KWD", "plain", "DEBUG", "json", "http://o:4318",
-		"7", "8", "4096", "9s", "10s",
+		":81",
+		"10.0.0.0/8,fd00::1",
+		"postgres://u:p@h/d",
+		"/d",
+		"/k",
+		"pkcs11",
+		"/m",
+		"hsm",
+		"/p",
+		"live",
+		"https://pay.example",
+		":82",
+		":83",
+		":84",
+		":85",
+		"UTC",
+		"KWD",
+		"plain",
+		"DEBUG",
+		"json",
+		"http://o:4318",
+		"ledger.entry",
+		"55",
+		"7",
+		"8",
+		"4096",
+		"9s",
+		"20",
+		"30",
+		"40",
+		"block",
+		"10s",
 	}
 	if fields := reflect.TypeFor[config.Config]().NumField(); fields != len(values) {
 		t.Fatalf("%d settings, %d values in this test", fields, len(values))
 	}
 	return config.Config{
-		Listen: ":81", TrustedProxies: "10.0.0.0/8,fd00::1", Database: "postgres://u:p@h/d", DataDir: "/d", VaultKeyFile: "/k", Mode: config.Live,
-		SandboxListen: ":82", AuthorityListen: ":83", Zone: "UTC", Currency: "KWD", Jurisdiction: "plain",
-		LogLevel: slog.LevelDebug, LogFormat: "json",
-		OTLPEndpoint: "http://o:4318", GroupMax: 7, QueueMax: 8, BodyMaxBytes: 4096,
-		RequestTimeout: 9 * time.Second, ShutdownTimeout: 10 * time.Second,
+		Listen:                ":81",
+		TrustedProxies:        "10.0.0.0/8,fd00::1",
+		Database:              "postgres://u:p@h/d",
+		DataDir:               "/d",
+		VaultKeyFile:          "/k",
+		KeyStore:              "pkcs11",
+		PKCS11Module:          "/m",
+		PKCS11Token:           "hsm",
+		PKCS11PINFile:         "/p",
+		Mode:                  config.Live,
+		WebOrigins:            "https://pay.example",
+		SandboxListen:         ":82",
+		AuthorityListen:       ":83",
+		SandboxIssuerListen:   ":84",
+		SandboxSMSListen:      ":85",
+		Zone:                  "UTC",
+		Currency:              "KWD",
+		Jurisdiction:          "plain",
+		LogLevel:              slog.LevelDebug,
+		LogFormat:             "json",
+		OTLPEndpoint:          "http://o:4318",
+		FourEyes:              "ledger.entry",
+		RefundAloneMax:        55,
+		GroupMax:              7,
+		QueueMax:              8,
+		BodyMaxBytes:          4096,
+		RequestTimeout:        9 * time.Second,
+		ConnectionsMax:        20,
+		ConnectionsPerAddress: 30,
+		RateFactor:            40,
+		WAF:                   "block",
+		ShutdownTimeout:       10 * time.Second,
 	}, values
 }
 
@@ -207,6 +286,10 @@ func TestValidate(t *testing.T) {
 		"DataDir":       {func(c *config.Config) { c.DataDir = "" }, "data_dir:"},
 		"VaultKeyFile":  {func(c *config.Config) { c.VaultKeyFile = "" }, "vault_key_file:"},
 		"Mode":          {func(c *config.Config) { c.Mode = "" }, "mode:"},
+		"KeyStore":      {func(c *config.Config) { c.KeyStore = "x" }, "key_store:"},
+		"PKCS11":        {func(c *config.Config) { c.KeyStore, c.PKCS11Token, c.PKCS11PINFile = "pkcs11", "t", "p" }, "pkcs11_module:"},
+		"SandboxIssuer": {func(c *config.Config) { c.SandboxIssuerListen = "x" }, "sandbox_issuer_listen:"},
+		"IssuerSame":    {func(c *config.Config) { c.SandboxIssuerListen = c.SandboxSMSListen }, "sandbox_issuer_listen:"},
 		"SandboxListen": {func(c *config.Config) { c.SandboxListen = "x" }, "sandbox_listen:"},
 		"SandboxSame":   {func(c *config.Config) { c.SandboxListen = c.Listen }, "sandbox_listen:"},
 		"Authority":     {func(c *config.Config) { c.AuthorityListen = "x" }, "authority_listen:"},
@@ -261,7 +344,7 @@ func TestShownWithoutSecrets(t *testing.T) {
 			t.Errorf("%s shows %s", way, text)
 		}
 	}
-	if lines := c.Lines(); len(lines) != 19 || lines[0] != "listen = 127.0.0.1:8080" {
+	if lines := c.Lines(); len(lines) != 32 || lines[0] != "listen = 127.0.0.1:8080" {
 		t.Errorf("Lines = %q", lines)
 	}
 }
@@ -285,4 +368,28 @@ func TestProxies(t *testing.T) {
 			t.Errorf("Proxies of %q = %v, %v, want %s", text, got, err, want)
 		}
 	}
+}
+
+// TestSettingsPage wants a row for every setting on the page for operators.
+func TestSettingsPage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	rows := map[string]bool{}
+	for line := range strings.Lines(string(page)) {
+		if strings.HasPrefix(line, "| `--") {
+			for word := range strings.SplitSeq(strings.Split(line, "|")[1], "`") {
+				rows[word] = true
+			}
+		}
+	}
+	flags.VisitAll(func(flag *pflag.Flag) {
+		if !rows["--"+flag.Name] {
+			t.Errorf("docs/operating.md has no row for --%s", flag.Name)
+		}
+	})
 }

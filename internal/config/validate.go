@@ -18,24 +18,32 @@ import (
 func (c Config) Validate() error {
 	_, zoneErr := c.Location()
 	_, proxiesErr := c.Proxies()
+	_, _, originsErr := c.Origins()
 	return errors.Join(
 		checkAddress("listen", c.Listen),
 		proxiesErr,
+		originsErr,
 		c.checkSandbox(),
 		checkDatabase(c.Database),
 		checkGiven("data_dir", c.DataDir),
 		checkGiven("vault_key_file", c.VaultKeyFile),
+		c.checkKeyStore(),
 		checkOneOf("mode", string(c.Mode), string(Sandbox), string(Live)),
 		zoneErr,
 		checkCurrency(c.Currency),
 		checkOneOf("jurisdiction", c.Jurisdiction, "cn", "eu", "plain"),
 		checkOneOf("log_format", c.LogFormat, "text", "json"),
 		checkEndpoint(c.OTLPEndpoint),
+		checkBetween("refund_alone_max", c.RefundAloneMax, 0, money.MaxMinor),
 		checkBetween("group_max", int64(c.GroupMax), 1, 10_000),
 		checkBetween("queue_max", int64(c.QueueMax), int64(max(c.GroupMax, 1)), 1_000_000),
 		checkBetween("body_max_bytes", c.BodyMaxBytes, 1<<10, 64<<20),
 		checkTimeout("request_timeout", c.RequestTimeout),
 		checkTimeout("shutdown_timeout", c.ShutdownTimeout),
+		checkBetween("connections_max", int64(c.ConnectionsMax), 10, 1_000_000),
+		checkBetween("connections_per_address", int64(c.ConnectionsPerAddress), 1, 1_000_000),
+		checkBetween("rate_factor", int64(c.RateFactor), 1, 1_000),
+		checkOneOf("waf", c.WAF, "off", "detect", "block"),
 	)
 }
 
@@ -57,7 +65,34 @@ func (c Config) checkSandbox() error {
 	if taken && !strings.HasSuffix(c.AuthorityListen, ":0") {
 		return fmt.Errorf("authority_listen: %s is taken; give the simulated authority another port", c.AuthorityListen)
 	}
+	if err := checkAddress("sandbox_sms_listen", c.SandboxSMSListen); err != nil {
+		return err
+	}
+	taken = slices.Contains([]string{c.Listen, c.SandboxListen, c.AuthorityListen}, c.SandboxSMSListen)
+	if taken && !strings.HasSuffix(c.SandboxSMSListen, ":0") {
+		return fmt.Errorf("sandbox_sms_listen: %s is taken; give the simulated SMS centre another port", c.SandboxSMSListen)
+	}
+	if err := checkAddress("sandbox_issuer_listen", c.SandboxIssuerListen); err != nil {
+		return err
+	}
+	others := []string{c.Listen, c.SandboxListen, c.AuthorityListen, c.SandboxSMSListen}
+	if slices.Contains(others, c.SandboxIssuerListen) && !strings.HasSuffix(c.SandboxIssuerListen, ":0") {
+		return fmt.Errorf("sandbox_issuer_listen: %s is taken; give the simulated card issuer another port",
+			c.SandboxIssuerListen)
+	}
 	return nil
+}
+
+// checkKeyStore wants all that a token needs.
+func (c Config) checkKeyStore() error {
+	if c.KeyStore != KeyStorePKCS11 {
+		return checkOneOf("key_store", c.KeyStore, KeyStoreLocal, KeyStorePKCS11)
+	}
+	return errors.Join(
+		checkGiven("pkcs11_module", c.PKCS11Module),
+		checkGiven("pkcs11_token", c.PKCS11Token),
+		checkGiven("pkcs11_pin_file", c.PKCS11PINFile),
+	)
 }
 
 func checkAddress(name, address string) error {

@@ -24,6 +24,12 @@ type (
 	Payment string
 	// Refund names a refund.
 	Refund string
+	// Capture names a part of an authorized payment that the merchant took.
+	Capture string
+	// Split names a part of a payment that is another merchant's.
+	Split string
+	// SplitRule names a rule by which payments are split.
+	SplitRule string
 	// WalletTransfer names a person-to-person transfer.
 	WalletTransfer string
 	// TopUp names a customer's money in.
@@ -42,10 +48,44 @@ type (
 	Job string
 	// Group names one durable commit.
 	Group string
+	// Card names a customer's bank card as bound here; its issuer sees it as our reference.
+	Card string
 	// Request names one call to the API.
 	Request string
 	// LimitChange names a figure that staff set for a limit.
 	LimitChange string
+	// Audit names a record of the audit trail.
+	Audit string
+	// Proposal names an act that waits for a second person.
+	Proposal string
+	// Erasure names a customer's wish to be forgotten.
+	Erasure string
+	// Block names who is kept out at the edge.
+	Block string
+	// QRCode names a receive code: of a merchant, a store or a person.
+	QRCode string
+	// PaymentLink names a merchant's page address that makes payments.
+	PaymentLink string
+	// Application names a merchant's application; its token is another, secret value.
+	Application string
+	// ApplicationDocument names a document of an application.
+	ApplicationDocument string
+	// Store names a place where a merchant sells.
+	Store string
+	// MerchantUser names a person who works for a merchant.
+	MerchantUser string
+	// Message names a text to a phone.
+	Message string
+	// Challenge names a question that a passkey answers once.
+	Challenge string
+	// Passkey names a passkey of a customer; the credential's own id is another value.
+	Passkey string
+	// WebhookEndpoint names a merchant's URL for events; its secret is another value.
+	WebhookEndpoint string
+	// Delivery names one try to send one event to one endpoint.
+	Delivery string
+	// SigningKey names a merchant's public key for signed requests; it is the keyid of signatures.
+	SigningKey string
 )
 
 // Prefix returns "cus".
@@ -81,6 +121,15 @@ func (Payment) Prefix() string { return "pay" }
 // Prefix returns "rfd".
 func (Refund) Prefix() string { return "rfd" }
 
+// Prefix returns "cap".
+func (Capture) Prefix() string { return "cap" }
+
+// Prefix returns "spl".
+func (Split) Prefix() string { return "spl" }
+
+// Prefix returns "spr".
+func (SplitRule) Prefix() string { return "spr" }
+
 // Prefix returns "wtr".
 func (WalletTransfer) Prefix() string { return "wtr" }
 
@@ -108,8 +157,59 @@ func (Job) Prefix() string { return "job" }
 // Prefix returns "grp".
 func (Group) Prefix() string { return "grp" }
 
+// Prefix returns "crd".
+func (Card) Prefix() string { return "crd" }
+
 // Prefix returns "req".
 func (Request) Prefix() string { return "req" }
 
 // Prefix returns "lch".
 func (LimitChange) Prefix() string { return "lch" }
+
+// Prefix returns "aud".
+func (Audit) Prefix() string { return "aud" }
+
+// Prefix returns "prp".
+func (Proposal) Prefix() string { return "prp" }
+
+// Prefix returns "era".
+func (Erasure) Prefix() string { return "era" }
+
+// Prefix returns "blk".
+func (Block) Prefix() string { return "blk" }
+
+// Prefix returns "app".
+func (Application) Prefix() string { return "app" }
+
+// Prefix returns "ado".
+func (ApplicationDocument) Prefix() string { return "ado" }
+
+// Prefix returns "sto".
+func (Store) Prefix() string { return "sto" }
+
+// Prefix returns "mus".
+func (MerchantUser) Prefix() string { return "mus" }
+
+// Prefix returns "msg".
+func (Message) Prefix() string { return "msg" }
+
+// Prefix returns "chl".
+func (Challenge) Prefix() string { return "chl" }
+
+// Prefix returns "psk".
+func (Passkey) Prefix() string { return "psk" }
+
+// Prefix returns "qrc".
+func (QRCode) Prefix() string { return "qrc" }
+
+// Prefix returns "plk".
+func (PaymentLink) Prefix() string { return "plk" }
+
+// Prefix returns "whe".
+func (WebhookEndpoint) Prefix() string { return "whe" }
+
+// Prefix returns "dlv".
+func (Delivery) Prefix() string { return "dlv" }
+
+// Prefix returns "sgk".
+func (SigningKey) Prefix() string { return "sgk" }

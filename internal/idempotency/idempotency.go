@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/feiqian/feiqian/internal/clock"
@@ -79,12 +80,13 @@ func New(c *commit.Committer, db *sqldb.DB, events *outbox.Outbox) *Keys {
 }
 
 func hash(parts ...string) string {
-	h := sha256.New()
+	var text []byte
 	for _, part := range parts {
-		_, _ = fmt.Fprintf(h, "%d:", len(part))
-		_, _ = h.Write([]byte(part))
+		text = strconv.AppendInt(text, int64(len(part)), 10)
+		text = append(append(text, ':'), part...)
 	}
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18])
+	sum := sha256.Sum256(text)
+	return base64.RawURLEncoding.EncodeToString(sum[:18])
 }
 
 // Once runs decide in a group commit, unless the request's key was answered before. decide returns

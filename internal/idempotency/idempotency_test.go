@@ -142,7 +142,11 @@ func TestOnce_announced(t *testing.T) {
 			}
 			all.Wait()
 		}
-		if events, _, err := n.events.List(t.Context(), outbox.Query{Merchant: "mer_1", Limit: 99}); len(events) != 10 || err != nil {
+		if events, _, err := n.events.List(
+			t.Context(),
+			outbox.Query{Merchant: "mer_1", Limit: 99},
+		); len(events) != 10 ||
+			err != nil {
 			t.Errorf("%d events, %v", len(events), err)
 		}
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/job"
+	"github.com/feiqian/feiqian/internal/vault"
 )
 
 // Start asks for a check on one channel. Card is for ChannelCard, Account for ChannelTransfer. The phone is the
@@ -87,19 +88,45 @@ func (s *Identities) sealInputs(customer id.Customer, channel Channel, in inputs
 	if err != nil {
 		return nil, fault.Wrap(err, "write a check")
 	}
-	return s.vault.Seal(purpose, place(customer, string(channel)), plain), nil
+	return s.vault.Seal(purposeCheck, checkPlace(customer, channel), plain)
 }
 
-func (s *Identities) openInputs(c check) (inputs, error) {
+// checkPlace is where the inputs of a check open.
+func checkPlace(customer id.Customer, channel Channel) []byte {
+	return vault.RowAAD("identity_checks", "sealed", checkID(customer, channel))
+}
+
+func (s *Identities) openInputs(customer id.Customer, channel Channel, sealed []byte) (inputs, error) {
 	var in inputs
-	plain, err := s.vault.Open(purpose, place(c.Customer, string(c.Channel)), c.Sealed)
+	plain, err := s.vault.Open(purposeCheck, checkPlace(customer, channel), sealed)
 	if err != nil {
-		return in, fault.Wrap(err, "open check "+string(c.Reference))
+		return in, fault.Wrap(err, "open check "+checkID(customer, channel))
 	}
 	if err := json.Unmarshal(plain, &in); err != nil {
-		return in, fault.Wrap(errSealedForm, "open check "+string(c.Reference))
+		return in, fault.Wrap(errSealedForm, "open check "+checkID(customer, channel))
 	}
 	return in, nil
+}
+
+// Asked is what a check asked beside the document, as its person may carry it away: of numbers the end.
+type Asked struct {
+	Phone       string `json:"phone,omitempty"`
+	Card        string `json:"card_number,omitempty"`
+	Account     string `json:"account_number,omitempty"`
+	AmountMinor int64  `json:"amount_minor,omitempty"`
+}
+
+// OpenCheck decrypts what identity_checks.sealed holds of a check. Errors: those of vault.Open.
+func (s *Identities) OpenCheck(customer id.Customer, channel Channel, sealed []byte) (Asked, error) {
+	in, err := s.openInputs(customer, channel, sealed)
+	asked := Asked{Phone: in.Phone, AmountMinor: in.AmountMinor}
+	if in.Card != "" {
+		asked.Card = maskEnd(in.Card)
+	}
+	if in.Account != "" {
+		asked.Account = maskEnd(in.Account)
+	}
+	return asked, err
 }
 
 // StartCheck begins the check of a channel; a job asks it. Errors: those of Start's members, identity.channel_missing,
@@ -197,7 +224,7 @@ func (s *Identities) AnswerCheck(
 	if before.State != CheckAsked {
 		return View{}, notAsked()
 	}
-	in, err := s.openInputs(before)
+	in, err := s.openInputs(customer, channel, before.Sealed)
 	if err != nil {
 		return View{}, err
 	}

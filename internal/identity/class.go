@@ -6,38 +6,52 @@ import (
 	"time"
 
 	"github.com/feiqian/feiqian/internal/commit"
+	"github.com/feiqian/feiqian/internal/limit"
+	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/party"
 )
 
-// ClassTerms is what an account class asks for and allows (PBOC 2015 No. 43 art. 11, in force since 2016-07-01). The
-// limit is for payments from the balance in CNY minor units; Period is lifetime or year. Package limit enforces limits;
-// these say what a class is for.
+// ClassTerms is what an account class asks for (PBOC 2015 No. 43 art. 11, in force since 2016-07-01) and allows: the
+// figures of the jurisdiction's preset, which package limit enforces and staff may tighten.
 type ClassTerms struct {
-	Class      party.Class `json:"account_class"`
-	Channels   int         `json:"channels" doc:"Distinct channels that must have been passed."`
-	Images     bool        `json:"images" doc:"Whether images of the document are needed too."`
-	LimitMinor int64       `json:"limit_minor" doc:"Payments from the balance, CNY minor units; 0 is none."`
-	Period     string      `json:"period" doc:"What the limit is for." enum:"none,lifetime,year"`
+	Class    party.Class  `json:"account_class"`
+	Channels int          `json:"channels" doc:"Distinct channels that must have been passed."`
+	Images   bool         `json:"images" doc:"Whether images of the document are needed too."`
+	Limits   []ClassLimit `json:"limits" doc:"Payments from the balance; GET /wallet/v1/limits says what is left."`
+}
+
+// ClassLimit is a rule of the preset that is about a class. Minor is nil where the figure is left to the operator, and
+// Currency "" where any is meant.
+type ClassLimit struct {
+	Rule     string         `json:"rule" example:"cn.class2.year"`
+	Period   limit.Period   `json:"period" enum:"transaction,day,year,lifetime,since_two_factors"`
+	Minor    *int64         `json:"limit_minor,omitempty"`
+	Currency money.Currency `json:"currency,omitempty"`
 }
 
 const (
 	classFirst, classSecond, classThird = 1, 2, 3
 
 	channelsFirst, channelsSecond, channelsThird = 1, 3, 5
-
-	limitFirst  = 1_000_00
-	limitSecond = 100_000_00
-	limitThird  = 200_000_00
 )
 
-// Terms is the table of classes, by class.
-func Terms() []ClassTerms {
-	return []ClassTerms{
-		{Class: 0, Period: "none"},
-		{Class: classFirst, Channels: channelsFirst, LimitMinor: limitFirst, Period: "lifetime"},
-		{Class: classSecond, Channels: channelsSecond, Images: true, LimitMinor: limitSecond, Period: "year"},
-		{Class: classThird, Channels: channelsThird, Images: true, LimitMinor: limitThird, Period: "year"},
+// terms is the table of classes, by class, with the rules that are about each.
+func terms(rules []limit.Rule) []ClassTerms {
+	classes := []ClassTerms{
+		{Class: 0},
+		{Class: classFirst, Channels: channelsFirst},
+		{Class: classSecond, Channels: channelsSecond, Images: true},
+		{Class: classThird, Channels: channelsThird, Images: true},
 	}
+	for i := range classes {
+		classes[i].Limits = []ClassLimit{}
+		for _, r := range rules {
+			if r.Kind == "class" && slices.Contains(r.Classes, int64(classes[i].Class)) {
+				classes[i].Limits = append(classes[i].Limits, ClassLimit{r.ID, r.Period, r.Minor, r.Currency})
+			}
+		}
+	}
+	return classes
 }
 
 // validity is how long a passed check counts where the document does not end before; channels that are missing have no
@@ -125,6 +139,9 @@ func (s *Identities) settle(tx *commit.Tx, d *dossier) error {
 			h.Third = ""
 			s.putHolder(tx, d, h)
 		}
+	}
+	if class > 0 {
+		r.VerifiedMAC = r.PersonMAC
 	}
 	r.DueAt, r.UpdatedAt = d.due(now), now
 	s.records.Put(tx, *r)

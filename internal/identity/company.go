@@ -6,50 +6,8 @@ import (
 	"time"
 
 	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/party"
 )
-
-// CreditCode is a unified social credit code of a Chinese company or organisation, GB 32100.
-type CreditCode struct {
-	Code string // 18 characters
-	Area string // six digits of the place of registration
-	// CheckFits says whether the check character fits. Some codes in real use do not fit, so that this is a reason to look
-	// at the document, and not to refuse it.
-	CheckFits bool
-}
-
-const (
-	creditLength   = 18
-	creditAlphabet = "0123456789ABCDEFGHJKLMNPQRTUWXY" // without I, O, S, V, Z
-)
-
-// ParseCreditCode reads a unified social credit code: 18 characters, blanks and hyphens between them left out. A check
-// character that does not fit is no error: see CreditCode.CheckFits. Errors: identity.bad_credit_code.
-func ParseCreditCode(text string) (CreditCode, error) {
-	bad := invalid("identity.bad_credit_code", "this is not a unified social credit code", "credit_code").
-		WithHint("it has 18 characters, digits and capitals without I, O, S, V and Z")
-	if len(text) > numberMax {
-		return CreditCode{}, bad
-	}
-	code := strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(text))
-	if len(code) != creditLength || strings.Trim(code, creditAlphabet) != "" {
-		return CreditCode{}, bad
-	}
-	area := code[2:8]
-	if strings.Trim(area, "0123456789") != "" {
-		return CreditCode{}, bad
-	}
-	return CreditCode{Code: code, Area: area, CheckFits: code[creditLength-1] == creditCheck(code)}, nil
-}
-
-// creditCheck returns the check character of the first 17.
-func creditCheck(code string) byte {
-	weights := [...]int{1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28}
-	sum := 0
-	for i, weight := range weights {
-		sum += strings.IndexByte(creditAlphabet, code[i]) * weight
-	}
-	return creditAlphabet[(len(creditAlphabet)-sum%len(creditAlphabet))%len(creditAlphabet)]
-}
 
 // ownerBpsMin is the share from which somebody is a beneficial owner: 25 % (FATF, PBOC 2024 No. 3 art. 6); shareBpsMax
 // is the whole.
@@ -69,28 +27,28 @@ type BeneficialOwner struct {
 // Company is who stands behind a business, as it says itself.
 type Company struct {
 	Name                string            `json:"name"`
-	CreditCode          string            `json:"credit_code"`
+	CreditCode          party.USCC        `json:"credit_code"`
 	LegalRepresentative Document          `json:"legal_representative"`
 	BeneficialOwners    []BeneficialOwner `json:"beneficial_owners"`
 }
 
 // ParseCompany reads a company as of now in zone: every person has a valid document, there are 1 to 20 beneficial
 // owners, nobody twice, and the shares are no more than the whole. Errors: identity.bad_company_name,
-// identity.bad_credit_code, identity.bad_owners, identity.bad_share, and those of ParseDocument with the
+// party.bad_uscc, identity.bad_owners, identity.bad_share, and those of ParseDocument with the
 // person's place in Param.
 func ParseCompany(said Company, now time.Time, zone *time.Location) (Company, error) {
 	name := strings.Join(strings.Fields(said.Name), " ")
 	if n := len([]rune(name)); n < 2 || n > 120 {
 		return Company{}, invalid("identity.bad_company_name", "a company's name has 2 to 120 characters", "name")
 	}
-	code, err := ParseCreditCode(said.CreditCode)
+	code, err := party.ParseUSCC(string(said.CreditCode))
 	if err != nil {
-		return Company{}, err
+		return Company{}, fault.From(err).WithParam("credit_code")
 	}
 	if said.LegalRepresentative, err = ParseDocument(said.LegalRepresentative, now, zone); err != nil {
 		return Company{}, inside("legal_representative", err)
 	}
-	said.Name, said.CreditCode = name, code.Code
+	said.Name, said.CreditCode = name, code
 	said.BeneficialOwners = slices.Clone(said.BeneficialOwners)
 	return said, parseOwners(said.BeneficialOwners, now, zone)
 }

@@ -42,8 +42,7 @@ func (s *Identities) decide(
 			return fault.Wrap(err, "verify "+string(customer))
 		}
 	}
-	return fault.New(fault.Conflict, "identity.busy", "this verification is being changed; try again").
-		WithRetryAfter(time.Second)
+	return busy()
 }
 
 // keys names the rows of load.

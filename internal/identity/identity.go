@@ -6,35 +6,50 @@
 //
 // A check is durable: it is written with the job that asks the channel. No answer, or one that can't be trusted, is
 // unknown and stays unknown until the channel says one thing or the other; only a definite yes counts. Whatever changes
-// a
-// class is decided over the customer's row, the row of the document and the rows of all the customer's checks at once,
-// so that no race makes a class too high, nor two class III accounts of one person.
+// a class is decided over the customer's row, the row of the document and the rows of all the customer's checks at
+// once, so that no race makes a class too high, nor two class III accounts of one person.
 //
-// What a document says is stored encrypted (vault.Seal), with the customer as the place it opens at. In clear stand
+// What a document says is stored encrypted (vault.Seal), bound to its row. In clear stand
 // only masked forms and keyed hashes. None of it is in errors, logs, events or jobs.
 //
 // The tour: document.go and its neighbours read documents and companies, verifier.go is the port to the channels,
-// state.go
-// has the two tables of moves, class.go the one rule from checks to classes; submit.go, image.go, check.go, run.go,
-// review.go and expire.go are the acts, view.go what is shown, store.go the SQL of reads.
+// state.go has the two tables of moves, class.go the one rule from checks to classes; submit.go, image.go, check.go,
+// run.go, review.go (with act.go for two people) and expire.go are the acts, view.go what is shown, store.go the SQL of
+// reads.
 package identity
 
 import (
 	"log/slog"
 	"time"
 
+	"github.com/feiqian/feiqian/internal/audit"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/job"
+	"github.com/feiqian/feiqian/internal/limit"
 	"github.com/feiqian/feiqian/internal/outbox"
 	"github.com/feiqian/feiqian/internal/party"
 	"github.com/feiqian/feiqian/internal/sqldb"
 	"github.com/feiqian/feiqian/internal/vault"
 )
 
-// purpose names our keys in the vault.
-const purpose = "identity"
+// What we seal, by purpose of the vault's data keys; numberMAC names the key of look-ups.
+const (
+	purposeDocument = "identity.document"
+	purposeCheck    = "identity.check"
+	purposeImage    = "identity.image"
+	numberMAC       = "identity"
+)
+
+// Sealed lists what identities seal in the database, for the vault.
+func Sealed() []vault.Sealed {
+	return []vault.Sealed{
+		{Purpose: purposeDocument, Table: "identities", Key: "customer_id", Column: "sealed"},
+		{Purpose: purposeCheck, Table: "identity_checks", Key: "id", Column: "sealed"},
+		{Purpose: purposeImage, Table: "identity_images", Key: "id", Column: "sealed"},
+	}
+}
 
 // record is a customer's verification as it is stored.
 type record struct { //nolint:recvcheck // values are read, pointers change
@@ -49,6 +64,8 @@ type record struct { //nolint:recvcheck // values are read, pointers change
 	MaskedNumber     string
 	DocumentMAC      string // of kind, country and number
 	SubjectMAC       string // of those and the name
+	PersonMAC        string // of number and name alone; see same.go
+	VerifiedMAC      string // PersonMAC as it was when checks were last passed
 	Sealed           []byte // the Document
 	Sides            string // of the images there are, joined by commas
 	Images           int64  // since staff last decided
@@ -101,6 +118,9 @@ type image struct {
 
 // Identities verifies customers.
 type Identities struct {
+	// Trail takes what staff do; nil keeps nothing.
+	Trail *audit.Trail
+
 	committer *commit.Committer
 	db        *sqldb.DB
 	clock     *clock.Clock
@@ -111,6 +131,7 @@ type Identities struct {
 	parties   *party.Parties
 	zone      *time.Location
 	verifiers map[Channel]Verifier
+	classes   []ClassTerms
 
 	records   *commit.Table[record]
 	documents *commit.Table[holder]
@@ -130,6 +151,8 @@ type Parts struct {
 	Parties   *party.Parties
 	// Zone is the operator's: a day, a birthday and an expiry are days there.
 	Zone *time.Location
+	// Rules are those of the jurisdiction, to show what each class allows.
+	Rules []limit.Rule
 }
 
 const (
@@ -144,7 +167,7 @@ const (
 func New(p Parts) *Identities {
 	s := &Identities{
 		committer: p.Committer, db: p.DB, clock: p.Clock, log: p.Log, vault: p.Vault, jobs: p.Jobs, outbox: p.Outbox,
-		parties: p.Parties, zone: p.Zone, verifiers: make(map[Channel]Verifier),
+		parties: p.Parties, zone: p.Zone, verifiers: make(map[Channel]Verifier), classes: terms(p.Rules),
 		records: recordTable(p.Committer), documents: holderTable(p.Committer), checks: checkTable(p.Committer),
 		images: imageTable(p.Committer),
 	}
@@ -174,6 +197,8 @@ func recordTable(c *commit.Committer) *commit.Table[record] {
 		commit.Text("masked_number", func(r *record) *string { return &r.MaskedNumber }).Mutable(),
 		commit.Text("document_mac", func(r *record) *string { return &r.DocumentMAC }).Mutable(),
 		commit.Text("subject_mac", func(r *record) *string { return &r.SubjectMAC }).Mutable(),
+		commit.Text("person_mac", func(r *record) *string { return &r.PersonMAC }).Mutable(),
+		commit.Text("verified_mac", func(r *record) *string { return &r.VerifiedMAC }).Mutable(),
 		commit.Bytes("sealed", func(r *record) *[]byte { return &r.Sealed }).Mutable(),
 		commit.Text("sides", func(r *record) *string { return &r.Sides }).Mutable(),
 		commit.Int("images", func(r *record) *int64 { return &r.Images }).Mutable(),

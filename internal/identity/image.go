@@ -9,9 +9,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/feiqian/feiqian/internal/audit"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
+	"github.com/feiqian/feiqian/internal/vault"
 )
 
 // Side says what an image shows.
@@ -82,10 +84,11 @@ func (s *Identities) AddImage(ctx context.Context, customer id.Customer, side Si
 		return View{}, err
 	}
 	name := id.New[id.IdentityImage](s.clock.Now())
-	row := image{
-		ID: name, Customer: customer, Side: side, Media: media, Size: int64(len(content)),
-		Sealed: s.vault.Seal(purpose, place(customer, string(name)), content),
+	sealed, err := s.vault.Seal(purposeImage, imagePlace(name), content)
+	if err != nil {
+		return View{}, err
 	}
+	row := image{ID: name, Customer: customer, Side: side, Media: media, Size: int64(len(content)), Sealed: sealed}
 	err = s.decide(ctx, customer, func(tx *commit.Tx, d *dossier) error {
 		if err := s.parties.RequireActive(tx, customer); err != nil {
 			return err
@@ -120,6 +123,17 @@ func notStarted() error {
 		WithHint("send the document first")
 }
 
+// imagePlace is where an image opens.
+func imagePlace(name id.IdentityImage) []byte {
+	return vault.RowAAD("identity_images", "sealed", string(name))
+}
+
+// OpenImage decrypts what identity_images.sealed holds of an image. Errors: those of vault.Open.
+func (s *Identities) OpenImage(name id.IdentityImage, sealed []byte) ([]byte, error) {
+	content, err := s.vault.Open(purposeImage, imagePlace(name), sealed)
+	return content, fault.Wrap(err, "open "+string(name))
+}
+
 // Picture is an image as staff see it.
 type Picture struct {
 	Media   string
@@ -132,13 +146,19 @@ func (s *Identities) SeeImage(ctx context.Context, name id.IdentityImage, staff 
 	if err != nil {
 		return Picture{}, err
 	}
-	content, err := s.vault.Open(purpose, place(row.Customer, string(name)), row.Sealed)
+	content, err := s.OpenImage(name, row.Sealed)
 	if err != nil {
-		return Picture{}, fault.Wrap(err, "open "+string(name))
+		return Picture{}, err
 	}
 	err = s.decide(ctx, row.Customer, func(tx *commit.Tx, d *dossier) error {
-		return s.announce(tx, eventSeen, d.record, Event{
+		err := s.announce(tx, eventSeen, d.record, Event{
 			Staff: staff, Image: name, Class: d.customer.Class, ClassBefore: d.customer.Class,
+		})
+		if err != nil {
+			return err
+		}
+		return s.Trail.Add(ctx, tx, audit.Act{
+			Kind: eventSeen, Subject: string(row.Customer), After: map[string]any{"image_id": name, "side": row.Side},
 		})
 	})
 	if err != nil {

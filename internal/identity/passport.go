@@ -41,9 +41,8 @@ func returnPermitDocument(d Document) (Document, error) {
 }
 
 // ParseMRZ reads the machine-readable zone of a passport, two lines of 44 characters (ICAO 9303 part 4, TD3), and
-// checks
-// its five check digits. Years are of two digits: a birth is never ahead of now, an expiry at most ten years behind it
-// or else in front. The name is that of the zone: Latin capitals, maybe cut. Errors: identity.bad_mrz.
+// checks its five check digits. Years are of two digits: a birth is never ahead of now, an expiry at most ten years
+// behind it or else in front. The name is that of the zone: Latin capitals, maybe cut. Errors: identity.bad_mrz.
 func ParseMRZ(text string, now time.Time) (Document, error) {
 	bad := invalid("identity.bad_mrz", "these are not the two lines of a passport, or a character was misread", "mrz")
 	lines := strings.Fields(strings.ToUpper(text))

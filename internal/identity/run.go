@@ -39,7 +39,7 @@ func (s *Identities) ask(ctx context.Context, c check) (Outcome, error) {
 	if v == nil {
 		return OutcomeUnknown, fault.New(fault.Unavailable, CodeChannelFailed, "this channel is not set up on this node")
 	}
-	in, err := s.openInputs(c)
+	in, err := s.openInputs(c.Customer, c.Channel, c.Sealed)
 	if err != nil {
 		return OutcomeUnknown, err
 	}

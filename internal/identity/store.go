@@ -12,8 +12,8 @@ import (
 
 const (
 	recordColumns = `SELECT customer_id, state, reason, note, decided_by, kind, country, masked_name, masked_number,
-		document_mac, subject_mac, sealed, sides, images, later, expires_at, noticed_at, due_at, created_at, updated_at
-		FROM identities`
+		document_mac, subject_mac, person_mac, verified_mac, sealed, sides, images, later, expires_at, noticed_at, due_at,
+		created_at, updated_at FROM identities`
 	checkColumns = `SELECT id, customer_id, channel, reference, state, reason, masked, sealed, answers, valid_until,
 		created_at, updated_at FROM identity_checks`
 	imagesShown = 50
@@ -23,8 +23,8 @@ func scanRecord(scan func(...any) error) (record, error) {
 	var r record
 	var expires, noticed, due, created, updated int64
 	err := scan(&r.Customer, &r.State, &r.Reason, &r.Note, &r.DecidedBy, &r.Kind, &r.Country, &r.MaskedName,
-		&r.MaskedNumber, &r.DocumentMAC, &r.SubjectMAC, &r.Sealed, &r.Sides, &r.Images, &r.Later, &expires, &noticed, &due,
-		&created, &updated)
+		&r.MaskedNumber, &r.DocumentMAC, &r.SubjectMAC, &r.PersonMAC, &r.VerifiedMAC, &r.Sealed, &r.Sides, &r.Images,
+		&r.Later, &expires, &noticed, &due, &created, &updated)
 	r.ExpiresAt, r.NoticedAt, r.DueAt = clock.FromMicros(expires), clock.FromMicros(noticed), clock.FromMicros(due)
 	r.CreatedAt, r.UpdatedAt = clock.FromMicros(created), clock.FromMicros(updated)
 	return r, err

@@ -10,6 +10,7 @@ import (
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
+	"github.com/feiqian/feiqian/internal/vault"
 )
 
 const (
@@ -23,6 +24,7 @@ type submission struct {
 	document    Document
 	documentMAC string
 	subjectMAC  string
+	personMAC   string
 	sealed      []byte
 	expiresAt   time.Time
 }
@@ -32,8 +34,10 @@ func documentText(d Document) string {
 	return strings.Join([]string{string(d.Kind), d.Country, d.Number}, "\n")
 }
 
-// place is where a customer's secret opens, and nowhere else.
-func place(customer id.Customer, what string) string { return string(customer) + "/" + what }
+// documentPlace is where the document of a customer opens.
+func documentPlace(customer id.Customer) []byte {
+	return vault.RowAAD("identities", "sealed", string(customer))
+}
 
 func (s *Identities) newSubmission(customer id.Customer, said Document) (submission, error) {
 	d, err := ParseDocument(said, s.clock.Now(), s.zone)
@@ -44,10 +48,15 @@ func (s *Identities) newSubmission(customer id.Customer, said Document) (submiss
 	if err != nil {
 		return submission{}, fault.Wrap(err, "write a document")
 	}
+	sealed, err := s.vault.Seal(purposeDocument, documentPlace(customer), plain)
+	if err != nil {
+		return submission{}, err
+	}
 	text := documentText(d)
 	out := submission{
-		document: d, documentMAC: s.vault.MAC(purpose, text), subjectMAC: s.vault.MAC(purpose, text+"\n"+d.Name),
-		sealed: s.vault.Seal(purpose, place(customer, "document"), plain),
+		document: d, sealed: sealed,
+		documentMAC: s.vault.Fingerprint(numberMAC, text), subjectMAC: s.vault.Fingerprint(numberMAC, text, d.Name),
+		personMAC: s.person(d.Name, d.Number),
 	}
 	if d.ExpiresOn != "" {
 		last, err := d.ExpiresOn.Start(s.zone)
@@ -172,20 +181,25 @@ func (s *Identities) take(tx *commit.Tx, d *dossier, sub submission) error {
 	}
 	r.Kind, r.Country = sub.document.Kind, sub.document.Country
 	r.MaskedName, r.MaskedNumber = maskName(sub.document.Name), MaskNumber(sub.document.Number)
-	r.DocumentMAC, r.SubjectMAC, r.Sealed = sub.documentMAC, sub.subjectMAC, sub.sealed
+	r.DocumentMAC, r.SubjectMAC, r.PersonMAC, r.Sealed = sub.documentMAC, sub.subjectMAC, sub.personMAC, sub.sealed
 	r.ExpiresAt, r.NoticedAt = sub.expiresAt, time.Time{}
 	return nil
 }
 
 // openDocument decrypts the document of a record.
 func (s *Identities) openDocument(r record) (Document, error) {
-	plain, err := s.vault.Open(purpose, place(r.Customer, "document"), r.Sealed)
+	return s.OpenDocument(r.Customer, r.Sealed)
+}
+
+// OpenDocument decrypts what identities.sealed holds of a customer. Errors: those of vault.Open.
+func (s *Identities) OpenDocument(customer id.Customer, sealed []byte) (Document, error) {
+	plain, err := s.vault.Open(purposeDocument, documentPlace(customer), sealed)
 	if err != nil {
-		return Document{}, fault.Wrap(err, "open the document of "+string(r.Customer))
+		return Document{}, fault.Wrap(err, "open the document of "+string(customer))
 	}
 	var d Document
 	if err := json.Unmarshal(plain, &d); err != nil {
-		return Document{}, fault.Wrap(errSealedForm, "open the document of "+string(r.Customer))
+		return Document{}, fault.Wrap(errSealedForm, "open the document of "+string(customer))
 	}
 	return d, nil
 }

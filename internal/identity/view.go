@@ -119,8 +119,8 @@ func (s *Identities) StaffView(ctx context.Context, customer id.Customer) (Staff
 func (s *Identities) view(d *dossier) View {
 	r, now := d.record, s.clock.Now()
 	out := View{
-		State: r.State, Reason: r.publicReason(), Class: d.customer.Class, Limits: Terms()[d.customer.Class],
-		Checks: []CheckView{}, Classes: Terms(),
+		State: r.State, Reason: r.publicReason(), Class: d.customer.Class, Limits: s.classes[d.customer.Class],
+		Checks: []CheckView{}, Classes: s.classes,
 	}
 	if r.State != StateNone {
 		out.Proof = &Proof{
@@ -169,7 +169,7 @@ func (s *Identities) nextClass(d *dossier, now time.Time) *NextClass {
 		return nil
 	}
 	out := &NextClass{
-		ClassTerms: Terms()[next], ChannelsOffered: []Channel{}, ImagesMissing: []Side{},
+		ClassTerms: s.classes[next], ChannelsOffered: []Channel{}, ImagesMissing: []Side{},
 	}
 	out.ChannelsMissing = max(0, out.Channels-d.passed(now))
 	for _, channel := range Channels() {

@@ -12,6 +12,7 @@ package job
 
 import (
 	"context"
+	"database/sql"
 	"log/slog"
 	"time"
 
@@ -193,11 +194,11 @@ func (j *Jobs) Dead(ctx context.Context, cursor id.Job, limit int) ([]Job, id.Jo
 	return list, list[limit-1].ID, nil
 }
 
-// Retry makes a dead job ready at once, its attempts counted anew.
+// Retry makes a dead job ready at once, its attempts counted anew; also runs in the same transaction, to record it.
 //
 // Errors: job.not_dead (Conflict), also where there is no such job.
-func (j *Jobs) Retry(ctx context.Context, name id.Job) error {
-	revived, err := j.revive(ctx, name)
+func (j *Jobs) Retry(ctx context.Context, name id.Job, also ...func(tx *sql.Tx) error) error {
+	revived, err := j.revive(ctx, name, also)
 	if err != nil {
 		return fault.Wrap(err, "retry job "+string(name))
 	}

@@ -90,12 +90,17 @@ func (j *Jobs) selectDead(ctx context.Context, cursor id.Job, limit int) ([]Job,
 		"SELECT "+jobColumns+" FROM jobs WHERE state = 'dead' AND id > $1 ORDER BY id LIMIT $2", string(cursor), limit))
 }
 
-func (j *Jobs) revive(ctx context.Context, job id.Job) (bool, error) {
+func (j *Jobs) revive(ctx context.Context, job id.Job, also []func(tx *sql.Tx) error) (bool, error) {
 	var revived bool
 	err := j.db.Write(ctx, func(tx *sql.Tx) (err error) {
 		revived, err = changed(tx.ExecContext(ctx,
 			"UPDATE jobs SET state = 'ready', run_at = $2, attempts = 0, leased_by = '' WHERE id = $1 AND state = 'dead'",
 			string(job), clock.Micros(j.clock.Now())))
+		for _, fn := range also {
+			if err == nil && revived {
+				err = fn(tx)
+			}
+		}
 		return err
 	})
 	return revived, err

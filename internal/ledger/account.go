@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"context"
 	"time"
 
 	"github.com/feiqian/feiqian/internal/commit"
@@ -38,7 +37,7 @@ type AccountRow struct {
 	LastPostedAt   time.Time
 	CreatedAt      time.Time
 
-	path *step
+	path path
 }
 
 // Balance returns the posted balance on the account's normal side.
@@ -83,8 +82,7 @@ func accountsTable(c *commit.Committer) *commit.Table[AccountRow] {
 		commit.Int("debits_pending", func(a *AccountRow) *int64 { return &a.DebitsPending }).Mutable(),
 		commit.Int("credits_pending", func(a *AccountRow) *int64 { return &a.CreditsPending }).Mutable(),
 		commit.Int("postings", func(a *AccountRow) *int64 { return &a.Postings }).Mutable(),
-		commit.Coded("path", func(a *AccountRow) string { return a.path.String() },
-			func(a *AccountRow, s string) { a.path = parsePath(s) }).Mutable(),
+		commit.Text("path", func(a *AccountRow) *string { return (*string)(&a.path) }).Mutable(),
 		commit.Instant("last_posted_at", func(a *AccountRow) *time.Time { return &a.LastPostedAt }).Mutable(),
 		commit.Instant("created_at", func(a *AccountRow) *time.Time { return &a.CreatedAt }),
 	)
@@ -149,9 +147,4 @@ func (l *Ledger) SetState(tx *commit.Tx, name AccountID, state AccountState) err
 	row.State = state
 	l.accounts.Put(tx, row)
 	return nil
-}
-
-// ChangeState is SetState in a commit of its own, for an account that was posted to.
-func (l *Ledger) ChangeState(ctx context.Context, name AccountID, state AccountState) error {
-	return l.committer.Do(ctx, l.Keys(name), func(tx *commit.Tx) error { return l.SetState(tx, name, state) })
 }

@@ -40,6 +40,7 @@ const (
 	UserBalance       Code = "2001"
 	UserHold          Code = "2002"
 	MerchantPending   Code = "2101"
+	MerchantEscrow    Code = "2103"
 	DueFromReserve    Code = "1902"
 	MerchantDebt      Code = "1401"
 	OwnPayables       Code = "2502"

@@ -17,6 +17,11 @@ const (
 	ReasonRefund             Reason = "refund"
 	ReasonFeeReturn          Reason = "fee_return"
 	ReasonRefundAdvance      Reason = "refund_advance"
+	ReasonRefundPaid         Reason = "refund_paid"
+	ReasonRefundReturned     Reason = "refund_returned"
+	ReasonRelease            Reason = "release"
+	ReasonSplit              Reason = "split"
+	ReasonSplitReturn        Reason = "split_return"
 )
 
 // Flows writes the lines of every business event. Stripe is the node's part of the operator's
@@ -55,12 +60,57 @@ func (f Flows) Arrival(channel string, amount money.Amount) []Line {
 
 // Payment moves a payer's balance to the merchant, who bears the fee.
 func (f Flows) Payment(customer, merchant string, amount, fee money.Amount) []Line {
+	payer, payee := wallet(UserBalance, amount.Currency, customer), wallet(MerchantPending, amount.Currency, merchant)
+	return f.payment(payer, payee, amount, fee)
+}
+
+// PaymentInCustody moves a payer's balance to where it waits for the merchant: until the payer has the goods, or until
+// it is split. The fee is taken now.
+func (f Flows) PaymentInCustody(customer, merchant string, amount, fee money.Amount) []Line {
+	payer, payee := wallet(UserBalance, amount.Currency, customer), wallet(MerchantEscrow, amount.Currency, merchant)
+	return f.payment(payer, payee, amount, fee)
+}
+
+// CardPayment credits a merchant, or inCustody what waits for the merchant, with money that a channel has taken from the
+// payer's card. The merchant bears the fee, we what the channel charges.
+func (f Flows) CardPayment(channel, merchant string, amount, fee, cost money.Amount, inCustody bool) []Line {
+	c, to := amount.Currency, MerchantPending
+	if inCustody {
+		to = MerchantEscrow
+	}
+	lines := f.payment(f.channel(ChannelReceivable, c, channel), wallet(to, c, merchant), amount, fee)
+	return append(lines, Line{ReasonChannelCost, f.own(ChannelCost, c), f.own(OwnPayables, c), cost})
+}
+
+func (f Flows) payment(payer, payee AccountID, amount, fee money.Amount) []Line {
 	c := amount.Currency
-	payee := wallet(MerchantPending, c, merchant)
 	return []Line{
-		{ReasonPayment, wallet(UserBalance, c, customer), payee, amount},
+		{ReasonPayment, payer, payee, amount},
 		{ReasonFee, payee, f.own(DueFromOwnFunds, c), fee},
 		{ReasonFee, f.own(DueFromReserve, c), f.own(FeeIncome, c), fee},
+	}
+}
+
+// Release gives the merchant what waited in custody.
+func (f Flows) Release(merchant string, amount money.Amount) []Line {
+	c := amount.Currency
+	return []Line{{ReasonRelease, wallet(MerchantEscrow, c, merchant), wallet(MerchantPending, c, merchant), amount}}
+}
+
+// Split gives another merchant its part of a payment, out of the merchant's money or, inCustody, out of what waits.
+func (f Flows) Split(merchant, receiver string, amount money.Amount, inCustody bool) []Line {
+	c, from := amount.Currency, MerchantPending
+	if inCustody {
+		from = MerchantEscrow
+	}
+	return []Line{{ReasonSplit, wallet(from, c, merchant), wallet(MerchantPending, c, receiver), amount}}
+}
+
+// SplitReturn takes a receiver's part back, before the payer is refunded.
+func (f Flows) SplitReturn(receiver, merchant string, amount money.Amount) []Line {
+	c := amount.Currency
+	return []Line{
+		{ReasonSplitReturn, wallet(MerchantPending, c, receiver), wallet(MerchantPending, c, merchant), amount},
 	}
 }
 
@@ -103,8 +153,39 @@ func (f Flows) WithdrawalReturned(customer, channel string, amount money.Amount)
 // Refund gives a payer back part of a payment, and the merchant its share of the fee. Advance is the
 // part that the merchant's account can't cover; the operator lends it and the merchant owes it.
 func (f Flows) Refund(customer, merchant string, amount, feeReturn, advance money.Amount) []Line {
+	return f.refund(wallet(UserBalance, amount.Currency, customer), merchant, amount, feeReturn, advance)
+}
+
+// CardRefund puts a refund that goes back to a card in transit, as Refund to a balance; the channel is called after it.
+func (f Flows) CardRefund(channel, merchant string, amount, feeReturn, advance money.Amount) []Line {
+	return f.refund(f.channel(PayoutsInTransit, amount.Currency, channel), merchant, amount, feeReturn, advance)
+}
+
+// CardRefundPaid takes a refund that the channel confirmed out of the client reserve.
+func (f Flows) CardRefundPaid(channel string, amount money.Amount) []Line {
 	c := amount.Currency
-	payer, payee := wallet(UserBalance, c, customer), wallet(MerchantPending, c, merchant)
+	return []Line{{ReasonRefundPaid, f.channel(PayoutsInTransit, c, channel), f.own(ClientReserve, c), amount}}
+}
+
+// CardRefundReturned undoes a CardRefund that the channel refused: what was lent is repaid, the merchant has the rest
+// again, and custody of it waits again.
+func (f Flows) CardRefundReturned(channel, merchant string, amount, feeReturn, advance, custody money.Amount) []Line {
+	c := amount.Currency
+	transit, payee := f.channel(PayoutsInTransit, c, channel), wallet(MerchantPending, c, merchant)
+	covered := money.Amount{Minor: amount.Minor - advance.Minor, Currency: c}
+	return []Line{
+		{ReasonRefundReturned, transit, payee, covered},
+		{ReasonRefundReturned, transit, f.own(DueFromOwnFunds, c), advance},
+		{ReasonRefundReturned, f.own(DueFromReserve, c), wallet(MerchantDebt, c, merchant), advance},
+		{ReasonRefundReturned, payee, f.own(DueFromOwnFunds, c), feeReturn},
+		{ReasonRefundReturned, f.own(DueFromReserve, c), f.own(FeeIncome, c), feeReturn},
+		{ReasonRefundReturned, payee, wallet(MerchantEscrow, c, merchant), custody},
+	}
+}
+
+func (f Flows) refund(payer AccountID, merchant string, amount, feeReturn, advance money.Amount) []Line {
+	c := amount.Currency
+	payee := wallet(MerchantPending, c, merchant)
 	covered := money.Amount{Minor: amount.Minor - advance.Minor, Currency: c}
 	return []Line{
 		{ReasonFeeReturn, f.own(DueFromOwnFunds, c), payee, feeReturn},

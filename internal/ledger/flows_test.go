@@ -61,6 +61,8 @@ func (b *books) decide(ctx context.Context, keys []commit.Key, fn func(tx *commi
 const (
 	clientReserve = "1001:CNY:n00"
 	receivable    = "1101:CNY:bank.n00"
+	fromCards     = "1101:CNY:card.n00"
+	toCards       = "1102:CNY:card.n00"
 	inTransit     = "1102:CNY:bank.n00"
 	fromOwn       = "1901:CNY:n00"
 	fromReserve   = "1902:CNY:n00"
@@ -68,6 +70,8 @@ const (
 	bob           = "2001:CNY:cus_bob"
 	annHold       = "2002:CNY:cus_ann"
 	shop          = "2101:CNY:mer_shop"
+	shopWaits     = "2103:CNY:mer_shop"
+	guide         = "2101:CNY:mer_guide"
 	shopDebt      = "1401:CNY:mer_shop"
 	payables      = "2502:CNY:n00"
 	income        = "4001:CNY:n00"
@@ -127,6 +131,39 @@ func TestFlows(t *testing.T) {
 		{"RefundAllLent", flows.Refund("cus_ann", "mer_shop", cny(7), cny(0), cny(7)), []line{
 			{"refund_advance", fromOwn, ann, 7}, {"refund_advance", shopDebt, fromReserve, 7},
 		}},
+		{"PaymentInCustody", flows.PaymentInCustody("cus_ann", "mer_shop", cny(1000), cny(6)), []line{
+			{"payment", ann, shopWaits, 1000}, {"fee", shopWaits, fromOwn, 6}, {"fee", fromReserve, income, 6},
+		}},
+		{"SplitInCustody", flows.Split("mer_shop", "mer_guide", cny(200), true), []line{{"split", shopWaits, guide, 200}}},
+		{"Release", flows.Release("mer_shop", cny(700)), []line{{"release", shopWaits, shop, 700}}},
+		{"Split", flows.Split("mer_shop", "mer_guide", cny(50), false), []line{{"split", shop, guide, 50}}},
+		{"SplitReturn", flows.SplitReturn("mer_guide", "mer_shop", cny(20)), []line{{"split_return", guide, shop, 20}}},
+		{"CardPayment", flows.CardPayment("card", "mer_shop", cny(10000), cny(60), cny(20), false), []line{
+			{"payment", fromCards, shop, 10000},
+			{"fee", shop, fromOwn, 60},
+			{"fee", fromReserve, income, 60},
+			{"channel_cost", cost, payables, 20},
+		}},
+		{"CardPaymentInCustody", flows.CardPayment("card", "mer_shop", cny(1000), cny(6), cny(0), true), []line{
+			{"payment", fromCards, shopWaits, 1000}, {"fee", shopWaits, fromOwn, 6}, {"fee", fromReserve, income, 6},
+		}},
+		{"CardArrival", flows.Arrival("card", cny(11000)), []line{{"arrival", clientReserve, fromCards, 11000}}},
+		{"CardRefund", flows.CardRefund("card", "mer_shop", cny(3000), cny(18), cny(400)), []line{
+			{"fee_return", fromOwn, shop, 18},
+			{"fee_return", income, fromReserve, 18},
+			{"refund", shop, toCards, 2600},
+			{"refund_advance", fromOwn, toCards, 400},
+			{"refund_advance", shopDebt, fromReserve, 400},
+		}},
+		{"CardRefundPaid", flows.CardRefundPaid("card", cny(1000)), []line{{"refund_paid", toCards, clientReserve, 1000}}},
+		{"CardRefundReturned", flows.CardRefundReturned("card", "mer_shop", cny(2000), cny(12), cny(400), cny(100)), []line{
+			{"refund_returned", toCards, shop, 1600},
+			{"refund_returned", toCards, fromOwn, 400},
+			{"refund_returned", fromReserve, shopDebt, 400},
+			{"refund_returned", shop, fromOwn, 12},
+			{"refund_returned", fromReserve, income, 12},
+			{"refund_returned", shop, shopWaits, 100},
+		}},
 	}
 	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
 		b := open(t, db)
@@ -141,9 +178,12 @@ func TestFlows(t *testing.T) {
 			}
 		}
 		for account, minor := range map[ledger.AccountID]int64{
-			clientReserve: 10470, receivable: 0, inTransit: 0, bob: 100, annHold: 0,
-			ann: 10500 - 5000 - 7 - 3 - 100 - 50 + 20 + 3000 + 2000 + 7, shop: 5000 - 30 + 7 + 3 - 3 + 18 - 3000 + 12 - 1600,
-			shopDebt: 407, income: 33 - 30, cost: 21, payables: 21, fromOwn: -33 + 30 + 407, fromReserve: 33 - 30 - 407,
+			clientReserve: 10470 + 11000 - 1000, fromCards: 0, toCards: 0, receivable: 0, inTransit: 0, bob: 100, annHold: 0,
+			ann:      10500 - 5000 - 7 - 3 - 100 - 50 + 20 + 3000 + 2000 + 7 - 1000,
+			shop:     5000 - 30 + 7 + 3 - 3 + 18 - 3000 + 12 - 1600 + 700 - 50 + 20 + 10000 - 60 + 18 - 2600 + 1600 - 12 - 100,
+			shopDebt: 407, income: 39 - 30 + 66 - 18 + 12, cost: 41, payables: 41,
+			fromOwn: -39 + 30 + 407 - 66 + 18 - 12, fromReserve: 39 - 30 - 407 + 66 - 18 + 12,
+			shopWaits: 94 + 994 + 100, guide: 230,
 		} {
 			if got := b.balance(t, account); got != minor {
 				t.Errorf("%s is %d, want %d", account, got, minor)
@@ -259,14 +299,14 @@ func TestAccountStates(t *testing.T) {
 			}
 		}
 		must(b.post(t, flows.TopUp("cus_ann", "bank", cny(100), cny(0))))
-		must(b.ChangeState(t.Context(), ann, ledger.Frozen))
+		must(b.setState(t, ledger.Frozen))
 		b.refuses(t, "ledger.account_frozen", func() error { return b.post(t, flows.Transfer("cus_ann", "cus_bob", cny(1))) })
 		b.refuses(t, "ledger.account_frozen", func() error { _, err := b.hold(t, cny(1), time.Hour); return err })
 		must(b.post(t, flows.TopUp("cus_ann", "bank", cny(1), cny(0))))
-		b.refuses(t, "ledger.not_empty", func() error { return b.ChangeState(t.Context(), ann, ledger.Closed) })
-		must(b.ChangeState(t.Context(), ann, ledger.Open))
+		b.refuses(t, "ledger.not_empty", func() error { return b.setState(t, ledger.Closed) })
+		must(b.setState(t, ledger.Open))
 		must(b.post(t, flows.Transfer("cus_ann", "cus_bob", cny(101))))
-		must(b.ChangeState(t.Context(), ann, ledger.Closed))
+		must(b.setState(t, ledger.Closed))
 		b.refuses(
 			t,
 			"ledger.account_closed",
@@ -298,12 +338,26 @@ func (b *books) held(t *testing.T, want ledger.Balance) {
 
 func (b *books) capture(t *testing.T, hold id.Hold, lines ...ledger.Line) error {
 	t.Helper()
+	return b.captureSome(t, hold, true, lines)
+}
+
+func (b *books) captureSome(t *testing.T, hold id.Hold, last bool, lines []ledger.Line) error {
+	t.Helper()
 	e := ledger.NewEntry(b.clock.Now(), "pay_1", lines...)
 	keys := append(b.KeysOf(lines), b.Keys(ann, shop)...)
 	return b.decide(
 		t.Context(),
 		append(keys, b.HoldKey(hold)),
-		func(tx *commit.Tx) error { return b.CaptureHold(tx, hold, e) },
+		func(tx *commit.Tx) error { return b.CaptureHold(tx, hold, e, last) },
+	)
+}
+
+func (b *books) raise(t *testing.T, hold id.Hold, by money.Amount) error {
+	t.Helper()
+	return b.decide(
+		t.Context(),
+		append(b.Keys(ann, shop), b.HoldKey(hold)),
+		func(tx *commit.Tx) error { return b.RaiseHold(tx, hold, by) },
 	)
 }
 
@@ -373,25 +427,35 @@ func TestHolds(t *testing.T) {
 			"ledger.insufficient_funds",
 			func() error { return b.post(t, flows.Transfer("cus_ann", "cus_bob", cny(1))) },
 		)
-		if n, err := b.ExpireHolds(t.Context(), b.clock.Now()); n != 0 || err != nil {
-			t.Errorf("expired %d holds before their time, %v", n, err)
-		}
 		b.clock.Advance(time.Hour)
 		b.refuses(
 			t,
 			"ledger.hold_ended",
 			func() error { return b.capture(t, expired, pay(1)...) },
-		) // late, though nobody swept
+		) // late, though nobody has ended it
+		b.refuses(t, "ledger.hold_ended", func() error { return b.raise(t, expired, cny(1)) })
 		b.held(t, ann(25, 25))
-		if n, err := b.ExpireHolds(t.Context(), b.clock.Now()); n != 1 || err != nil {
-			t.Errorf("expired %d holds, %v", n, err)
-		}
-		if n, err := b.ExpireHolds(t.Context(), b.clock.Now()); n != 0 || err != nil {
-			t.Errorf("expired %d holds again, %v", n, err)
-		}
+		must(b.release(t, expired))
 		b.held(t, ann(25, 0))
 
-		for name, ended := range map[string]id.Hold{"Captured": whole, "Part": part, "Released": released, "Expired": expired} {
+		grown := place(10)
+		must(b.raise(t, grown, cny(5)))
+		b.held(t, ann(25, 15))
+		b.refuses(t, "ledger.insufficient_funds", func() error { return b.raise(t, grown, cny(11)) })
+		b.refuses(t, "money.not_positive", func() error { return b.raise(t, grown, cny(0)) })
+		must(b.captureSome(t, grown, false, pay(4)))
+		b.held(t, ann(21, 11))
+		b.refuses(t, "ledger.hold_exceeded", func() error { return b.captureSome(t, grown, false, pay(12)) })
+		must(b.captureSome(t, grown, false, pay(6)))
+		b.held(t, ann(15, 5))
+		must(b.release(t, grown))
+		b.held(t, ann(15, 0))
+		all := place(15)
+		must(b.captureSome(t, all, false, pay(15))) // nothing is left: it ends by itself
+		b.refuses(t, "ledger.hold_ended", func() error { return b.release(t, all) })
+		b.held(t, ann(0, 0))
+
+		for name, ended := range map[string]id.Hold{"Captured": whole, "Part": part, "Released": released, "Expired": expired, "Grown": grown} {
 			t.Logf("case %s", name)
 			b.refuses(t, "ledger.hold_ended", func() error { return b.capture(t, ended, pay(1)...) })
 			b.refuses(t, "ledger.hold_ended", func() error { return b.release(t, ended) })

@@ -1,10 +1,8 @@
 package ledger
 
 import (
-	"context"
 	"time"
 
-	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
@@ -15,13 +13,13 @@ import (
 type HoldState string
 
 const (
-	// Held money is reserved; the platform acts next: capture, release, or expiry by the sweeper.
+	// Held money is reserved. Who placed the hold ends it: by capture, by release, and when its time is over.
 	Held HoldState = "held"
-	// Captured holds ended with a posting, of the whole or a part. Final.
+	// Captured holds ended after a posting, of the whole or a part. Final.
 	Captured HoldState = "captured"
-	// Released holds ended by will, without a posting. Final.
+	// Released holds ended in time without a posting. Final.
 	Released HoldState = "released"
-	// Expired holds ended by time. Final.
+	// Expired holds ended late without a posting. Final.
 	Expired HoldState = "expired"
 )
 
@@ -45,7 +43,7 @@ func holdsTable(c *commit.Committer) *commit.Table[Hold] {
 		commit.Text("id", func(h *Hold) *string { return (*string)(&h.ID) }),
 		commit.Text("debit_account", func(h *Hold) *string { return (*string)(&h.Debit) }),
 		commit.Text("credit_account", func(h *Hold) *string { return (*string)(&h.Credit) }),
-		commit.Int("amount_minor", func(h *Hold) *int64 { return &h.Amount.Minor }),
+		commit.Int("amount_minor", func(h *Hold) *int64 { return &h.Amount.Minor }).Mutable(),
 		commit.Int("captured_minor", func(h *Hold) *int64 { return &h.CapturedMinor }).Mutable(),
 		commit.Text("currency", func(h *Hold) *string { return (*string)(&h.Amount.Currency) }),
 		commit.Text("state", func(h *Hold) *string { return (*string)(&h.State) }).Mutable(),
@@ -106,92 +104,95 @@ func (l *Ledger) reserve(tx *commit.Tx, h *Hold, delta int64) error {
 	return nil
 }
 
-// CaptureHold ends a hold with the given entry, which must move no more than the hold from its debit
-// to its credit account; what is not captured is available again. Errors: ledger.hold_ended,
-// ledger.hold_exceeded, and those of Post.
-func (l *Ledger) CaptureHold(tx *commit.Tx, hold id.Hold, e Entry) error {
-	h, err := l.endHold(tx, hold, Captured)
+// CaptureHold posts an entry out of the hold: what it moves from the hold's debit to its credit account, some of what
+// is left and no more than all. The last capture ends the hold: what was not captured is available again. Errors:
+// ledger.hold_not_found, ledger.hold_ended, ledger.hold_exceeded, and those of Post.
+func (l *Ledger) CaptureHold(tx *commit.Tx, hold id.Hold, e Entry, last bool) error {
+	h, err := l.heldInTime(tx, hold)
 	if err != nil {
 		return err
 	}
+	var moved int64
 	for _, line := range e.Lines {
 		if line.Debit == h.Debit && line.Credit == h.Credit {
-			h.CapturedMinor += line.Amount.Minor
+			moved += line.Amount.Minor
 		}
 	}
-	if h.CapturedMinor > h.Amount.Minor || h.CapturedMinor <= 0 {
+	left := h.Amount.Minor - h.CapturedMinor
+	if moved > left || moved <= 0 {
 		return fault.New(fault.Conflict, "ledger.hold_exceeded", "a capture takes some of the hold and no more than all")
+	}
+	h.CapturedMinor += moved
+	freed := moved
+	if last || moved == left {
+		h.State, h.EndedAt, freed = Captured, tx.Now(), left
+	}
+	if err := l.reserve(tx, &h, -freed); err != nil {
+		return err
 	}
 	l.holds.Put(tx, h)
 	return l.Post(tx, e)
 }
 
-// ReleaseHold ends a hold without a posting. Errors: ledger.hold_ended.
-func (l *Ledger) ReleaseHold(tx *commit.Tx, hold id.Hold) error {
-	h, err := l.endHold(tx, hold, Released)
+// RaiseHold reserves more under the same hold. Errors: ledger.hold_not_found, ledger.hold_ended, and those of Post.
+func (l *Ledger) RaiseHold(tx *commit.Tx, hold id.Hold, by money.Amount) error {
+	h, err := l.heldInTime(tx, hold)
 	if err != nil {
+		return err
+	}
+	if err := by.CheckPositive(); err != nil {
+		return err
+	}
+	h.Amount.Minor += by.Minor
+	if err := l.reserve(tx, &h, by.Minor); err != nil {
+		return fault.Wrap(err, "hold "+string(hold))
+	}
+	l.holds.Put(tx, h)
+	return nil
+}
+
+// ReleaseHold ends a hold without a further posting, also when its time is over. Errors: ledger.hold_not_found,
+// ledger.hold_ended.
+func (l *Ledger) ReleaseHold(tx *commit.Tx, hold id.Hold) error {
+	h, err := l.held(tx, hold)
+	if err != nil {
+		return err
+	}
+	switch {
+	case h.CapturedMinor > 0:
+		h.State = Captured
+	case h.ExpiresAt.After(tx.Now()):
+		h.State = Released
+	default:
+		h.State = Expired
+	}
+	h.EndedAt = tx.Now()
+	if err := l.reserve(tx, &h, h.CapturedMinor-h.Amount.Minor); err != nil {
 		return err
 	}
 	l.holds.Put(tx, h)
 	return nil
 }
 
-func (l *Ledger) endHold(tx *commit.Tx, hold id.Hold, state HoldState) (Hold, error) {
+func (l *Ledger) held(tx *commit.Tx, hold id.Hold) (Hold, error) {
 	h, found, err := l.holds.Get(tx, l.HoldKey(hold))
-	if err != nil {
+	switch {
+	case err != nil:
 		return h, err
-	}
-	if !found {
+	case !found:
 		return h, fault.New(fault.NotFound, "ledger.hold_not_found", "there is no such hold")
+	case h.State != Held:
+		return h, holdEnded()
 	}
-	due := !h.ExpiresAt.After(tx.Now())
-	if h.State != Held || (due && state == Captured) || (!due && state == Expired) {
-		return h, fault.New(fault.Conflict, "ledger.hold_ended", "the hold has ended or its time is not yet over")
-	}
-	h.State, h.EndedAt = state, tx.Now()
-	return h, l.reserve(tx, &h, -h.Amount.Minor)
+	return h, nil
 }
 
-const expireBatch = 200
-
-// ExpireHolds ends the holds whose time is over, up to a batch, and returns how many it ended. Run it again
-// until it returns 0.
-func (l *Ledger) ExpireHolds(ctx context.Context, now time.Time) (int, error) {
-	rows, err := l.db.Read.QueryContext(
-		ctx,
-		`SELECT id, debit_account, credit_account FROM holds WHERE state = 'held' AND expires_at <= $1
-			ORDER BY expires_at LIMIT $2`,
-		clock.Micros(now),
-		expireBatch,
-	)
-	if err != nil {
-		return 0, fault.Wrap(err, "find expired holds")
+func (l *Ledger) heldInTime(tx *commit.Tx, hold id.Hold) (Hold, error) {
+	h, err := l.held(tx, hold)
+	if err == nil && !h.ExpiresAt.After(tx.Now()) {
+		return h, holdEnded()
 	}
-	defer rows.Close()
-	var due []Hold
-	for rows.Next() {
-		var h Hold
-		if err := rows.Scan(&h.ID, &h.Debit, &h.Credit); err != nil {
-			return 0, fault.Wrap(err, "find expired holds")
-		}
-		due = append(due, h)
-	}
-	if err := rows.Err(); err != nil {
-		return 0, fault.Wrap(err, "find expired holds")
-	}
-	for _, h := range due {
-		keys := append(l.Keys(h.Debit, h.Credit), l.HoldKey(h.ID))
-		err := l.committer.Do(ctx, keys, func(tx *commit.Tx) error {
-			ended, err := l.endHold(tx, h.ID, Expired)
-			if err != nil {
-				return err
-			}
-			l.holds.Put(tx, ended)
-			return nil
-		})
-		if err != nil && fault.CodeOf(err) != "ledger.hold_ended" {
-			return 0, err
-		}
-	}
-	return len(due), nil
+	return h, err
 }
+
+func holdEnded() error { return fault.New(fault.Conflict, "ledger.hold_ended", "the hold has ended") }

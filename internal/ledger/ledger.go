@@ -1,11 +1,10 @@
 // Package ledger keeps the books: accounts of two balanced books, immutable entries, holds,
 // statements, and an append-only log that proves them.
 //
-// A Transfer moves one amount from a debit account to a credit account; an Entry is the transfers of
-// one business reason, posted together or not at all. Entries are posted inside a decision of the
-// group committer: declare Keys of the entry's accounts, then Post. A posting is a transfer seen from one of its
-// accounts; it
-// is stored as part of the transfer and found by pointers (see path.go), so that no index grows with history.
+// A Transfer moves one amount from a debit account to a credit account; an Entry is the transfers of one business
+// reason, posted together or not at all. Entries are posted inside a decision of the group committer: declare Keys of
+// the entry's accounts, then Post. A posting is a transfer seen from one of its accounts; it is stored as part of the
+// transfer and found by pointers (see path.go), so that no index grows with history.
 //
 // The tour: chart.go has the codes, account.go the account row, post.go how an entry is posted,
 // hold.go reservations, flows.go the entries of every business event, statement.go reads.

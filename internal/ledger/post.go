@@ -28,11 +28,9 @@ func NewEntry(now time.Time, subject string, lines ...Line) Entry {
 
 // Post posts the entry: all its transfers or none. Its accounts must be declared (KeysOf).
 //
-// The guards, in order: the lines are well formed; both accounts of a line are of its currency and
-// of one book; accounts are open; after all lines, no balance is beyond the limit and no protected
-// account below its floor. Errors: ledger.bad_entry, ledger.account_closed, ledger.account_frozen,
-// ledger.balance_too_large,
-// ledger.insufficient_funds.
+// The guards, in order: the lines are well formed; both accounts of a line are of its currency and of one book;
+// accounts are open; after all lines, no balance is beyond the limit and no protected account below its floor. Errors:
+// ledger.bad_entry, ledger.account_closed, ledger.account_frozen, ledger.balance_too_large, ledger.insufficient_funds.
 func (l *Ledger) Post(tx *commit.Tx, e Entry) error {
 	p := posting{ledger: l, tx: tx, at: tx.Now(), entry: e}
 	for _, line := range e.Lines {

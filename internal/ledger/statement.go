@@ -74,16 +74,14 @@ func (l *Ledger) row(ctx context.Context, account AccountID) (AccountRow, error)
 		return AccountRow{}, err
 	}
 	row := AccountRow{ID: account, Code: line.Code, Currency: account.Currency(), State: Open, Protected: line.Protected}
-	var path string
 	err = l.db.Read.QueryRowContext(ctx, `SELECT state, credit_line, debits_posted, credits_posted,
 		debits_pending, credits_pending,
 		postings, path FROM accounts WHERE id = $1`, string(account)).
 		Scan(&row.State, &row.CreditLine, &row.DebitsPosted, &row.CreditsPosted,
-			&row.DebitsPending, &row.CreditsPending, &row.Postings, &path)
+			&row.DebitsPending, &row.CreditsPending, &row.Postings, &row.path)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return row, fault.Wrap(err, "read account "+string(account))
 	}
-	row.path = parsePath(path)
 	return row, nil
 }
 
@@ -138,8 +136,8 @@ func (l *Ledger) seek(ctx context.Context, row *AccountRow, old func(*Posting) b
 	// the search by jumps goes on.
 	var at Posting
 	start := ""
-	for s := row.path; s != nil; s = s.next {
-		posting, err := l.posting(ctx, row.ID, s.transfer)
+	for transfer, rest := row.path.cut(); transfer != ""; transfer, rest = rest.cut() {
+		posting, err := l.posting(ctx, row.ID, transfer)
 		if err != nil {
 			return at, false, err
 		}
@@ -149,7 +147,7 @@ func (l *Ledger) seek(ctx context.Context, row *AccountRow, old func(*Posting) b
 			}
 			break
 		}
-		at, start = posting, s.transfer
+		at, start = posting, transfer
 	}
 	if start == "" {
 		return at, false, nil

@@ -40,6 +40,12 @@ func (b *books) post(t *testing.T, lines []ledger.Line) error {
 	return b.committer.Do(t.Context(), b.KeysOf(lines), func(tx *commit.Tx) error { return b.Post(tx, e) })
 }
 
+// setState opens, freezes or closes ann's account.
+func (b *books) setState(t testing.TB, state ledger.AccountState) error {
+	t.Helper()
+	return b.committer.Do(t.Context(), b.Keys(ann), func(tx *commit.Tx) error { return b.SetState(tx, ann, state) })
+}
+
 func (b *books) balance(t *testing.T, account ledger.AccountID) int64 {
 	t.Helper()
 	balance, err := b.Balance(t.Context(), account)

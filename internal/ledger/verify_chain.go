@@ -13,7 +13,7 @@ type chain struct {
 	n               int64
 	balance         int64 // on the normal side, as the newest posting has it
 	debits, credits int64
-	path            *step
+	path            path
 	at              time.Time
 	waiting         map[int64]sided
 	broken          bool // a gap was found: sums are still taken, the chain is not followed

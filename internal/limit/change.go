@@ -2,6 +2,9 @@ package limit
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -56,35 +59,131 @@ func changesTable(c *commit.Committer) *commit.Table[Change] {
 	)
 }
 
-// Change sets a rule's figure from an instant on, never beyond the preset's. This node asks it at once, others within
-// two seconds. A figure below what was used already leaves nothing until the period ends.
+// head is the newest change of a rule, so that decisions see each other's.
+type head struct {
+	Rule   string
+	Change id.LimitChange
+}
+
+func headsTable(c *commit.Committer) *commit.Table[head] {
+	return commit.AddTable(c, "limit_heads",
+		commit.Text("rule_id", func(r *head) *string { return &r.Rule }),
+		commit.Text("change_id", func(r *head) *string { return (*string)(&r.Change) }).Mutable(),
+	)
+}
+
+// Draft is a change that is ready to be decided: what it changes is known, and nothing is written.
+type Draft struct {
+	limits *Limits
+	rule   compiled
+	head   id.LimitChange // the rule's newest change as it was read
+	made   Change
+}
+
+// Figures is how a rule stands: what is in force, and what will be.
+type Figures struct {
+	InForce *int64   `json:"in_force_minor"`
+	Coming  []Coming `json:"coming"`
+}
+
+// Coming is a figure that is not in force yet; without one the preset's will hold again.
+type Coming struct {
+	Minor       *int64    `json:"amount_minor,omitempty"`
+	EffectiveAt time.Time `json:"effective_at"`
+}
+
+// Draft reads how a rule stands and checks what is asked. Decide it with its Keys.
 //
 // Errors: limit.rule_not_found, limit.bad_amount, limit.loosens, limit.bad_effective_at, limit.bad_reason.
-func (l *Limits) Change(ctx context.Context, n NewChange) (Change, error) {
+func (l *Limits) Draft(ctx context.Context, n NewChange) (*Draft, error) {
 	rule, err := l.rule(n.Rule)
 	if err != nil {
-		return Change{}, err
+		return nil, err
 	}
 	now := l.clock.Now()
 	if err := n.check(rule, now); err != nil {
+		return nil, err
+	}
+	d := &Draft{limits: l, made: Change{
+		ID: id.New[id.LimitChange](now), Rule: rule.ID, Minor: n.Minor, EffectiveAt: n.EffectiveAt, Staff: n.Staff,
+		Reason: strings.TrimSpace(n.Reason), minor: unlimited,
+	}}
+	if n.Minor != nil {
+		d.made.minor = *n.Minor
+	}
+	// The head is read first: a change that comes between the two is found in the decision.
+	if d.head, err = l.readHead(ctx, rule.ID); err != nil {
+		return nil, err
+	}
+	changes, err := l.readChanges(ctx, rule.ID)
+	if err != nil {
+		return nil, err
+	}
+	d.rule = compile(&Preset{Rules: []Rule{*rule}}, changes)[0]
+	return d, nil
+}
+
+// Keys names the rows that the draft's decision reads.
+func (d *Draft) Keys() []commit.Key { return []commit.Key{d.limits.headTable.Key(d.rule.ID)} }
+
+// Diff returns how the rule stands and how it will. Errors: limit.changed_meanwhile.
+func (d *Draft) Diff(tx *commit.Tx) (before, after Figures, err error) {
+	if err := d.current(tx); err != nil {
+		return before, after, err
+	}
+	from := d.made.EffectiveAt
+	if from.IsZero() {
+		from = tx.Now()
+	}
+	changed := d.rule
+	changed.changes = slices.Concat(d.rule.changes, []figure{{from: from, minor: d.made.minor}})
+	slices.SortStableFunc(changed.changes, func(a, b figure) int { return a.from.Compare(b.from) })
+	return d.rule.figures(tx.Now()), changed.figures(tx.Now()), nil
+}
+
+// current refuses where the rule has changed since it was read.
+func (d *Draft) current(tx *commit.Tx) error {
+	now, _, err := d.limits.headTable.Get(tx, d.limits.headTable.Key(d.rule.ID))
+	if err == nil && now.Change != d.head {
+		err = fault.New(fault.Conflict, "limit.changed_meanwhile", "this limit has just been changed").
+			WithHint("look at it again")
+	}
+	return err
+}
+
+// Put writes the change. This node asks it at once, others within two seconds. Errors: limit.changed_meanwhile.
+func (d *Draft) Put(tx *commit.Tx) (Change, error) {
+	if err := d.current(tx); err != nil {
 		return Change{}, err
 	}
-	made := Change{
-		ID: id.New[id.LimitChange](now), Rule: rule.ID, Minor: n.Minor, EffectiveAt: n.EffectiveAt, Staff: n.Staff,
-		Reason: strings.TrimSpace(n.Reason),
+	made := d.made
+	if made.CreatedAt = tx.Now(); made.EffectiveAt.IsZero() {
+		made.EffectiveAt = tx.Now()
 	}
-	err = l.committer.Do(ctx, nil, func(tx *commit.Tx) error {
-		made.CreatedAt = tx.Now()
-		if n.EffectiveAt.IsZero() {
-			made.EffectiveAt = tx.Now()
-		}
-		row := made
-		if row.minor = presetAgain; made.Minor != nil {
-			row.minor = *made.Minor
-		}
-		l.changeTable.Append(tx, row)
-		tx.After(func() { l.epoch.Add(1) })
-		return nil
+	row := made
+	if row.minor = presetAgain; made.Minor != nil {
+		row.minor = *made.Minor
+	}
+	l := d.limits
+	l.changeTable.Append(tx, row)
+	l.headTable.Put(tx, head{Rule: made.Rule, Change: made.ID})
+	tx.After(func() { l.epoch.Add(1) })
+	return made, nil
+}
+
+// Change sets a rule's figure from an instant on, never beyond the preset's. A figure below what was used already
+// leaves nothing until the period ends.
+//
+// Errors: those of Draft, limit.changed_meanwhile.
+func (l *Limits) Change(ctx context.Context, n NewChange) (Change, error) {
+	draft, err := l.Draft(ctx, n)
+	if err != nil {
+		return Change{}, err
+	}
+	var made Change
+	err = l.committer.Do(ctx, draft.Keys(), func(tx *commit.Tx) (err error) {
+		made, err = draft.Put(tx)
+		return err
 	})
 	return made, fault.Wrap(err, "change limit "+n.Rule)
 }
@@ -119,6 +218,14 @@ func (l *Limits) History(ctx context.Context, rule string) ([]Change, error) {
 		changes[i], changes[j] = changes[j], changes[i]
 	}
 	return changes, err
+}
+
+func (l *Limits) readHead(ctx context.Context, rule string) (newest id.LimitChange, err error) {
+	err = l.db.QueryRow(ctx, "SELECT change_id FROM limit_heads WHERE rule_id = $1", rule).Scan(&newest)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return newest, fault.Wrap(l.db.Fault(err), "read the newest change of "+rule)
 }
 
 // readChanges returns the changes of a rule, or of all where none is named, in the order in which they were made.

@@ -62,6 +62,25 @@ func (r *compiled) figure(now time.Time) int64 {
 	return minor
 }
 
+// figures returns how the rule stands at an instant.
+func (r *compiled) figures(now time.Time) Figures {
+	out := Figures{Coming: []Coming{}}
+	if minor := r.figure(now); minor != unlimited {
+		out.InForce = &minor
+	}
+	for _, change := range r.changes {
+		if !change.from.After(now) {
+			continue
+		}
+		coming := Coming{EffectiveAt: change.from}
+		if change.minor != unlimited {
+			coming.Minor = &change.minor
+		}
+		out.Coming = append(out.Coming, coming)
+	}
+	return out
+}
+
 // concerns reports whether the rule is in force on a day for a class and currency.
 func (r *compiled) concerns(class int64, currency money.Currency, today clock.Date) bool {
 	return class >= 0 && class <= ClassMax && r.classes&(1<<class) != 0 &&

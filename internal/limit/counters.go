@@ -14,7 +14,7 @@ import (
 
 // A cell is one pair of method and strength, by number; a rule is about a set of cells.
 const (
-	methodCount   = 6
+	methodCount   = 8
 	strengthCount = 3
 	cellCount     = methodCount * strengthCount
 )
@@ -83,6 +83,7 @@ func cellsOf(methods []Method, strengths []Strength) (uint32, error) {
 func methodNames() [methodCount]string {
 	return [...]string{
 		string(Transfer), string(Payment), string(PaymentCode), string(StaticCode), string(Withdrawal), string(TopUp),
+		string(CardPayment), string(CardStaticCode),
 	}
 }
 
@@ -169,7 +170,7 @@ func (c *counters) add(cell int, minor int64) {
 	c.Year.add(cell, minor)
 	c.Lifetime.add(cell, minor)
 	switch method := cell / strengthCount; {
-	case method >= methodNumber(string(Withdrawal)): // to and from one's own account: no payment
+	case method >= methodNumber(string(Withdrawal)): // own accounts, and what a card pays: not of the balance
 	case cell%strengthCount > 0:
 		c.Since = sums{}
 	default:

@@ -34,17 +34,26 @@ func (m *model) sum(counts func(p paidAct) bool) int64 {
 	return sum
 }
 
-func (m *model) pays(method Method) bool { return method != Withdrawal && method != TopUp }
+func (m *model) pays(method Method) bool {
+	return method != Withdrawal && method != TopUp && !m.byCard(method)
+}
+
+func (m *model) byCard(method Method) bool { return method == CardPayment || method == CardStaticCode }
 
 // allows says by the text of the law whether a payment is allowed in China.
 func (m *model) allows(class int64, act paidAct) bool {
+	static := m.sum(func(p paidAct) bool {
+		return p.on == act.on && (p.method == StaticCode || p.method == CardStaticCode)
+	})
+	if m.byCard(act.method) {
+		return act.method != CardStaticCode || static+act.minor <= 500_00
+	}
 	if !m.pays(act.method) {
 		return class != 1 || act.method == TopUp || m.lifetime()+act.minor <= 1_000_00
 	}
 	today := func(p paidAct) bool { return m.pays(p.method) && p.on == act.on }
 	year := m.sum(func(p paidAct) bool { return m.pays(p.method) && p.on[:4] == act.on[:4] })
 	day := m.sum(func(p paidAct) bool { return today(p) && p.strength == act.strength })
-	static := m.sum(func(p paidAct) bool { return today(p) && p.method == StaticCode })
 	caps := []bool{
 		class > 0,
 		class != 1 || m.lifetime()+act.minor <= 1_000_00,
@@ -63,7 +72,7 @@ func (m *model) allows(class int64, act paidAct) bool {
 }
 
 func (m *model) lifetime() int64 {
-	return m.sum(func(p paidAct) bool { return p.method != TopUp })
+	return m.sum(func(p paidAct) bool { return p.method != TopUp && !m.byCard(p.method) })
 }
 
 // TestHistory pays, takes back, changes class and lets time go on and back at random, and compares with the model.
@@ -96,7 +105,8 @@ func TestHistory(t *testing.T) {
 			act := paidAct{
 				method:   rapid.SampledFrom(Methods()).Draw(t, "method"),
 				strength: rapid.SampledFrom(Strengths()).Draw(t, "strength"),
-				minor:    rapid.SampledFrom([]int64{1, 99, 500_00, 499_99, 1_000_00, 999_99, 4_000_01, 5_000_00, 60_000_00, 100_000_00}).Draw(t, "minor"),
+				minor: rapid.SampledFrom([]int64{1, 99, 500_00, 499_99, 1_000_00, 999_99, 4_000_01, 5_000_00, 60_000_00, 100_000_00}).
+					Draw(t, "minor"),
 			}
 			m.day = max(m.day, clock.DateOf(now, zone))
 			act.on = m.day
@@ -109,7 +119,15 @@ func TestHistory(t *testing.T) {
 				class: class, cell: cell, minor: act.minor, currency: "CNY", today: clock.DateOf(now, zone), now: now,
 			})
 			if want := m.allows(class, act); (rule < 0) != want {
-				t.Fatalf("%+v of class %d: rule %d, the model says %v; counters %+v, history %+v", act, class, rule, want, row, m.paid)
+				t.Fatalf(
+					"%+v of class %d: rule %d, the model says %v; counters %+v, history %+v",
+					act,
+					class,
+					rule,
+					want,
+					row,
+					m.paid,
+				)
 			}
 			if rule < 0 {
 				row.add(cell, act.minor)

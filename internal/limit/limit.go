@@ -18,7 +18,7 @@ import (
 	"github.com/feiqian/feiqian/internal/money"
 )
 
-// Method is how money leaves or enters the balance.
+// Method is how money is paid, or leaves or enters the balance.
 type Method string
 
 // The methods.
@@ -31,23 +31,28 @@ const (
 	PaymentCode Method = "payment_code"
 	// StaticCode is a payment by a printed code.
 	StaticCode Method = "static_code"
-	// Withdrawal goes to the payer's own bank account.
+	// Withdrawal goes to the payer's own bank account or card.
 	Withdrawal Method = "withdrawal"
-	// TopUp comes from the payer's own bank account.
+	// TopUp comes from the payer's own bank account or card.
 	TopUp Method = "top_up"
+	// CardPayment is a merchant's payment that a bank card pays (quick pay).
+	CardPayment Method = "card_payment"
+	// CardStaticCode is a CardPayment by a printed code.
+	CardStaticCode Method = "card_static_code"
 )
 
 // Methods lists all methods.
 func Methods() []Method {
-	return []Method{Transfer, Payment, PaymentCode, StaticCode, Withdrawal, TopUp}
+	return []Method{Transfer, Payment, PaymentCode, StaticCode, Withdrawal, TopUp, CardPayment, CardStaticCode}
 }
 
 // Factors are the proofs that came with one act. They must be independent: the leak of one must not break another.
-// PIN and bound device are knowledge and possession; a payment code shows possession only.
+// A PIN shows knowledge only, a payment code possession only.
 type Factors struct {
 	// Knowledge is what only the payer knows: the payment PIN.
 	Knowledge bool
-	// Possession is what only the payer has: a bound device, its payment code, a one-time code sent to it.
+	// Possession is what only the payer has: a phone that makes payment codes or gets one-time codes, an authenticator
+	// app.
 	Possession bool
 	// Inherence is what the payer is: fingerprint, face, as the device checks it.
 	Inherence bool

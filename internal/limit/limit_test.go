@@ -306,14 +306,18 @@ func TestTighten(t *testing.T) {
 			t.Errorf("%d counted, %d paid", used, paid.Load())
 		}
 		// Back to the preset's figure.
-		if _, err := n.Change(t.Context(), limit.NewChange{Rule: "cn.day.two_factors", Staff: "stf_x", Reason: "over"}); err != nil {
+		if _, err := n.Change(
+			t.Context(),
+			limit.NewChange{Rule: "cn.day.two_factors", Staff: "stf_x", Reason: "over"},
+		); err != nil {
 			t.Fatal(err)
 		}
 		if err := n.pay(t.Context(), n.act(payer, 3)); err != nil {
 			t.Error(err)
 		}
 		history, err := n.History(t.Context(), "cn.day.two_factors")
-		if err != nil || len(history) != 2 || history[0].Minor != nil || *history[1].Minor != 1 || history[1].Staff != "stf_x" {
+		if err != nil || len(history) != 2 || history[0].Minor != nil || *history[1].Minor != 1 ||
+			history[1].Staff != "stf_x" {
 			t.Errorf("%+v %v", history, err)
 		}
 	})
@@ -401,19 +405,36 @@ func TestOf(t *testing.T) {
 			if r.Left != nil {
 				left[r.Rule] = fmt.Sprint(r.Used, " ", *r.Left)
 			}
-			if r.Title.Chinese == "" || r.Lifts.English == "" || r.Source == "" || r.ResetsAt.IsZero() == (r.Period == limit.Day || r.Period == limit.Year) {
+			if r.Title.Chinese == "" || r.Lifts.English == "" || r.Source == "" ||
+				r.ResetsAt.IsZero() == (r.Period == limit.Day || r.Period == limit.Year) {
 				t.Errorf("%+v", r)
 			}
 		}
 		want := map[string]string{
-			"cn.class2.year": "30001 9969999", "cn.day.signed": "none", "cn.day.two_factors": "30001 469999",
-			"cn.day.one_factor": "0 100000", "cn.qr.a": "none", "cn.qr.b": "0 500000", "cn.qr.c": "0 100000", "cn.qr.d": "0 50000",
+			"cn.class2.year":     "30001 9969999",
+			"cn.day.signed":      "none",
+			"cn.day.two_factors": "30001 469999",
+			"cn.day.one_factor":  "0 100000",
+			"cn.qr.a":            "none",
+			"cn.qr.b":            "0 500000",
+			"cn.qr.c":            "0 100000",
+			"cn.qr.d":            "0 50000",
+			"cn.card.day":        "none",
 		}
 		if fmt.Sprint(left) != fmt.Sprint(want) {
 			t.Errorf("%v, want %v", left, want)
 		}
 		n.clock.Advance(24 * time.Hour)
-		if day, year := n.used(t, payer, "cn.day.two_factors"), n.used(t, payer, "cn.class2.year"); day != 0 || year != 300_01 && n.clock.Now().In(noon()).YearDay() > 1 {
+		if day, year := n.used(
+			t,
+			payer,
+			"cn.day.two_factors",
+		), n.used(
+			t,
+			payer,
+			"cn.class2.year",
+		); day != 0 ||
+			year != 300_01 && n.clock.Now().In(noon()).YearDay() > 1 {
 			t.Errorf("tomorrow %d of the day and %d of the year", day, year)
 		}
 		if err := n.pay(t.Context(), n.act(payer, 5_000_00)); err != nil {
@@ -474,7 +495,8 @@ func TestSinceTwoFactors(t *testing.T) {
 				t.Fatal(err)
 			}
 			var text string
-			if err := db.Read.QueryRowContext(t.Context(), "SELECT since_two_factors_sums FROM limit_counters").Scan(&text); err != nil {
+			if err := db.Read.QueryRowContext(t.Context(), "SELECT since_two_factors_sums FROM limit_counters").
+				Scan(&text); err != nil {
 				t.Fatal(err)
 			}
 			if want := []string{"transfer.one_factor=30", "transfer.one_factor=60", "", "transfer.one_factor=30"}[i]; text != want {

@@ -23,10 +23,12 @@ type Limits struct {
 	clock        *clock.Clock
 	zone         *time.Location
 	currencies   []money.Currency
+	capped       bool // a rule caps a day by factors
 	preset       Preset
 	counterTable *commit.Table[counters]
 	classTable   *commit.Table[holder]
 	changeTable  *commit.Table[Change]
+	headTable    *commit.Table[head]
 
 	known   atomic.Pointer[snapshot]
 	reading sync.Mutex // one reads, the others wait or go on with what is fresh enough
@@ -65,8 +67,8 @@ type Parts struct {
 }
 
 // New returns the limits of a jurisdiction and registers their tables: limit_counters, customers (to read the class),
-// limit_changes. Errors: no such jurisdiction; its figures are in a currency in which no wallet is kept, so that they
-// would cap nothing.
+// limit_changes, limit_heads. Errors: no such jurisdiction; its figures are in a currency in which no wallet is kept,
+// so that they would cap nothing.
 func New(parts Parts) (*Limits, error) {
 	preset, err := ReadPreset(parts.Jurisdiction)
 	if err != nil {
@@ -82,12 +84,16 @@ func newLimits(parts Parts, preset Preset) *Limits {
 	c := parts.Committer
 	return &Limits{
 		committer: c, db: parts.DB, clock: parts.Clock, zone: parts.Zone, currencies: parts.Currencies, preset: preset,
+		capped: slices.ContainsFunc(preset.Rules, func(r Rule) bool {
+			return r.Period == Day && len(r.Factors) < strengthCount
+		}),
 		counterTable: countersTable(c),
 		classTable: commit.AddTable(c, "customers", // no mutable column: read without a lock
 			commit.Text("id", func(r *holder) *string { return (*string)(&r.customer) }),
 			commit.Int("account_class", func(r *holder) *int64 { return &r.class }),
 		),
 		changeTable: changesTable(c),
+		headTable:   headsTable(c),
 	}
 }
 

@@ -91,7 +91,15 @@ func cmp(c money.Currency) money.Currency {
 // TestFiguresOfTheLaw holds the presets against the sources: what each kind of payer may pay at once and in all.
 func TestFiguresOfTheLaw(t *testing.T) {
 	t.Parallel()
-	two, one, signed := Factors{Knowledge: true, Possession: true}, Factors{Possession: true}, Factors{Knowledge: true, Signature: true}
+	two, one, signed := Factors{
+		Knowledge:  true,
+		Possession: true,
+	}, Factors{
+		Possession: true,
+	}, Factors{
+		Knowledge: true,
+		Signature: true,
+	}
 	for _, test := range []struct {
 		name, preset string
 		class        int64

@@ -56,6 +56,7 @@ type Outbox struct {
 	db    *sqldb.DB
 	batch *commit.Batch[id.Event]
 
+	stopping chan struct{}
 	watchers atomic.Int64 // how many wait, so that nobody waiting costs nothing
 	mu       sync.Mutex
 	waiting  map[string][]chan struct{}
@@ -63,7 +64,10 @@ type Outbox struct {
 
 // New returns the outbox and registers its table.
 func New(c *commit.Committer, db *sqldb.DB) *Outbox {
-	return &Outbox{db: db, waiting: map[string][]chan struct{}{}, batch: commit.AddBatch[id.Event](c, "events")}
+	return &Outbox{
+		db: db, batch: commit.AddBatch[id.Event](c, "events"),
+		stopping: make(chan struct{}), waiting: map[string][]chan struct{}{},
+	}
 }
 
 // Announced is an event that a decision added, with its data as JSON: the answer of an act may be just that.
@@ -103,8 +107,7 @@ func (o *Outbox) Announce(tx *commit.Tx, e Event, data any) (Announced, error) {
 const waitPoll = 250 * time.Millisecond
 
 // Wait runs check at once, whenever an event of subject happens here, and from time to time, until it reports
-// true, fails
-// or ctx ends. A ctx that ends is no error: the caller shows what it has.
+// true, fails or ctx or the node ends. An end is no error: the caller shows what it has.
 func (o *Outbox) Wait(ctx context.Context, subject string, check func(context.Context) (bool, error)) error {
 	wake := o.watch(subject)
 	defer o.forget(subject, wake)
@@ -118,10 +121,18 @@ func (o *Outbox) Wait(ctx context.Context, subject string, check func(context.Co
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-o.stopping:
+			return nil
 		case <-wake:
 		case <-ticker.C:
 		}
 	}
+}
+
+// Run ends all waits when ctx ends: who waits must not hold up the end of a node. Call it once.
+func (o *Outbox) Run(ctx context.Context) {
+	<-ctx.Done()
+	close(o.stopping)
 }
 
 func (o *Outbox) watch(subject string) chan struct{} {

@@ -3,6 +3,7 @@ package party
 import (
 	"context"
 
+	"github.com/feiqian/feiqian/internal/audit"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
@@ -85,8 +86,8 @@ func (p *Parties) CustomerKey(name id.Customer) commit.Key { return p.CustomerTa
 
 // MoveCustomer freezes, thaws or closes a customer as part of a decision that declared CustomerKey. The customer's
 // accounts change in the same decision: see wallet.SetState. Errors: party.customer_not_found, party.bad_state,
-// party.state_conflict.
-func (p *Parties) MoveCustomer(tx *commit.Tx, name id.Customer, to State) error {
+// party.state_conflict, party.not_frozen (only a frozen one is closed).
+func (p *Parties) MoveCustomer(ctx context.Context, tx *commit.Tx, name id.Customer, to State) error {
 	customer, found, err := p.CustomerTable.Get(tx, p.CustomerKey(name))
 	if err != nil {
 		return err
@@ -97,10 +98,18 @@ func (p *Parties) MoveCustomer(tx *commit.Tx, name id.Customer, to State) error 
 	if err := move(customer.State, to); err != nil || customer.State == to {
 		return err
 	}
+	if to == StateClosed && customer.State == StateActive {
+		// From active, a top-up could begin between the look for money under way and this decision.
+		return fault.New(fault.Conflict, "party.not_frozen", "only a frozen wallet can be closed").WithParam("state").
+			WithHint("freeze the wallet first")
+	}
+	before := stateOf{State: customer.State}
 	customer.State = to
 	p.CustomerTable.Put(tx, customer)
 	tx.After(func() { p.payees.Forget(name) })
-	return nil
+	return p.Trail.Add(ctx, tx, audit.Act{
+		Kind: "customer.state_set", Subject: string(name), Before: before, After: stateOf{State: to},
+	})
 }
 
 // RequireActive refuses, in a decision that declared CustomerKey, what only an active customer may do. Errors:

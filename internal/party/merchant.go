@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/base64"
 
+	"github.com/feiqian/feiqian/internal/audit"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
-	"github.com/feiqian/feiqian/internal/money"
 )
 
 const (
@@ -16,8 +16,9 @@ const (
 	pageLimitMax = 100
 )
 
-// NewMerchant is what a merchant begins with.
+// NewMerchant is what a merchant begins with. Parent is the merchant that brought it, if one did.
 type NewMerchant struct {
+	Parent        id.Merchant
 	Name          string
 	FeeBps        int64
 	FeeFixedMinor int64
@@ -38,37 +39,56 @@ type MerchantPage struct {
 	Next      string
 }
 
-// CreateMerchant stores a new merchant. Errors: party.bad_name, party.bad_fee, party.bad_advance.
+// CreateMerchant stores a new merchant. Errors: those of PrepareMerchant.
 func (p *Parties) CreateMerchant(ctx context.Context, n NewMerchant) (Merchant, error) {
-	name, err := ParseName(n.Name)
+	merchant, err := p.PrepareMerchant(ctx, n)
 	if err != nil {
 		return Merchant{}, err
 	}
-	if n.FeeBps < 0 || n.FeeBps > bpsMax {
-		return Merchant{}, fault.Newf(fault.Invalid, "party.bad_fee", "a fee is 0 to %d bps", bpsMax).WithParam("fee_bps")
-	}
-	if n.FeeFixedMinor < 0 || n.FeeFixedMinor > money.MaxMinor {
-		return Merchant{}, fault.New(fault.Invalid, "party.bad_fee", "a fixed fee is 0 or more minor units").
-			WithParam("fee_fixed_minor")
-	}
-	if n.AdvanceMinor < 0 || n.AdvanceMinor > money.MaxMinor {
-		return Merchant{}, fault.New(fault.Invalid, "party.bad_advance", "an advance is 0 or more minor units").
-			WithParam("advance_minor")
-	}
-	now := p.clock.Now()
-	merchant := Merchant{
-		ID: id.New[id.Merchant](now), Name: name, FeeBps: n.FeeBps, FeeFixedMinor: n.FeeFixedMinor,
-		AdvanceMinor: n.AdvanceMinor, State: StateActive,
-	}
 	err = p.committer.Do(ctx, nil, func(tx *commit.Tx) error {
-		merchant.CreatedAt = tx.Now()
-		p.merchantTable.Put(tx, merchant)
-		return nil
+		merchant = p.AddMerchant(tx, merchant)
+		return p.Trail.Add(ctx, tx, audit.Act{Kind: "merchant.created", Subject: string(merchant.ID), After: merchant})
 	})
 	if err != nil {
 		return Merchant{}, fault.Wrap(err, "create merchant")
 	}
 	return merchant, nil
+}
+
+// PrepareMerchant checks a new merchant and gives it an id; nothing is stored yet. Errors: party.bad_name,
+// party.bad_fee, party.bad_advance, party.merchant_not_found and party.bad_parent, of the parent: a sub-merchant
+// has none of its own.
+func (p *Parties) PrepareMerchant(ctx context.Context, n NewMerchant) (Merchant, error) {
+	name, err := ParseName(n.Name)
+	if err != nil {
+		return Merchant{}, err
+	}
+	terms := Terms{FeeBps: n.FeeBps, FeeFixedMinor: n.FeeFixedMinor, AdvanceMinor: n.AdvanceMinor}
+	if err := terms.Check(); err != nil {
+		return Merchant{}, err
+	}
+	if n.Parent != "" {
+		parent, err := p.Merchant(ctx, n.Parent)
+		if err != nil {
+			return Merchant{}, fault.From(err).WithParam("parent_id")
+		}
+		if parent.Parent != "" || parent.State == StateClosed {
+			return Merchant{}, fault.New(fault.Conflict, "party.bad_parent", "this merchant can't have sub-merchants").
+				WithParam("parent_id")
+		}
+	}
+	now := p.clock.Now()
+	return Merchant{
+		ID: id.New[id.Merchant](now), Parent: n.Parent, Name: name, FeeBps: n.FeeBps, FeeFixedMinor: n.FeeFixedMinor,
+		AdvanceMinor: n.AdvanceMinor, State: StateActive, CreatedAt: now,
+	}, nil
+}
+
+// AddMerchant stores a prepared merchant as part of a decision, which declares no key for it: its id is new.
+func (p *Parties) AddMerchant(tx *commit.Tx, m Merchant) Merchant {
+	m.CreatedAt = tx.Now()
+	p.merchantTable.Put(tx, m)
+	return m
 }
 
 // SetMerchantState freezes, thaws or closes a merchant for a reason; other nodes see it within two seconds. A frozen
@@ -92,10 +112,17 @@ func (p *Parties) SetMerchantState(ctx context.Context, name id.Merchant, to Sta
 		if err := move(merchant.State, to); err != nil || (merchant.State == to && merchant.StateReason == reason) {
 			return err
 		}
+		before := stateOf{State: merchant.State, Reason: merchant.StateReason}
 		merchant.State, merchant.StateReason = to, reason
 		p.merchantTable.Put(tx, merchant)
 		tx.After(func() { p.merchants.Forget(name) })
-		return nil
+		return p.Trail.Add(ctx, tx, audit.Act{
+			Kind:    "merchant.state_set",
+			Subject: string(name),
+			Reason:  reason,
+			Before:  before,
+			After:   stateOf{State: to, Reason: reason},
+		})
 	})
 	return fault.Wrap(err, "set state of "+string(name))
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/feiqian/feiqian/internal/audit"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/id"
@@ -33,7 +34,9 @@ type Class int64
 // Merchant is a business that sells and is paid. Its fee for a payment is FeeBps of the amount (1 bps
 // is 1/10,000) plus FeeFixedMinor minor units of the payment's currency.
 type Merchant struct {
-	ID            id.Merchant `json:"id"`
+	ID id.Merchant `json:"id"`
+	// Parent is the merchant that brought a sub-merchant.
+	Parent        id.Merchant `json:"parent_id,omitempty"`
 	Name          string      `json:"name"`
 	FeeBps        int64       `json:"fee_bps"`
 	FeeFixedMinor int64       `json:"fee_fixed_minor"`
@@ -42,8 +45,10 @@ type Merchant struct {
 	AdvanceMinor int64 `json:"advance_minor"`
 	State        State `json:"state"`
 	// StateReason is why staff brought the merchant into its state. It is for staff only.
-	StateReason string    `json:"state_reason,omitempty"`
-	CreatedAt   time.Time `json:"created_at"`
+	StateReason string `json:"state_reason,omitempty"`
+	// RequiresSignature says that requests with the merchant's secret keys must be signed (package signing).
+	RequiresSignature bool      `json:"requires_signature,omitzero"`
+	CreatedAt         time.Time `json:"created_at"`
 }
 
 // Staff is a person of the operator. Email is in lower case.
@@ -54,15 +59,25 @@ type Staff struct {
 	Role       Role       `json:"role"`
 	Credential Credential `json:"-"`
 	State      State      `json:"state"`
-	CreatedAt  time.Time  `json:"created_at"`
+	// Person says which human it is: the same text for all accounts of one human, so that nobody is two people.
+	Person    string    `json:"person"`
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // Credential is a login password as it is stored, and how often it was missed since it was last
-// right. Only package auth changes it.
-type Credential struct {
+// right. Only package auth changes it, but for EndSessions.
+type Credential struct { //nolint:recvcheck // a value must not show itself either
 	PasswordHash string
 	Failures     int64
 	LockedUntil  time.Time
+	// SessionsUntil ends all sessions that began until then, but for KeptSession.
+	SessionsUntil time.Time
+	KeptSession   id.Session
+}
+
+// EndSessions ends all open sessions, in the decision that stores the row; keep may name one that goes on.
+func (c *Credential) EndSessions(now time.Time, keep id.Session) {
+	c.SessionsUntil, c.KeptSession = now, keep
 }
 
 // Role says what a person of the staff may do; package auth has the table of permissions.
@@ -82,21 +97,26 @@ const (
 
 // Roles lists all roles.
 func Roles() []Role {
-	return []Role{RoleAdmin, RoleFinance, RoleSupport, RoleAuditor, RoleCompliance, RoleRisk}
+	return []Role{RoleAdmin, RoleFinance, RoleRisk, RoleCompliance, RoleSupport, RoleAuditor}
 }
 
 // Parties reads and writes customers, merchants and staff.
 type Parties struct {
-	// CustomerTable and StaffTable are for package auth, which changes credentials in decisions of
+	// CustomerTable, StaffTable and UserTable are for package auth, which changes credentials in decisions of
 	// its own.
 	CustomerTable *commit.Table[Customer]
 	StaffTable    *commit.Table[Staff]
+	// Trail takes the records of acts; nil keeps none.
+	Trail     *audit.Trail
+	UserTable *commit.Table[MerchantUser]
 
+	storeTable    *commit.Table[Store]
 	merchantTable *commit.Table[Merchant]
 	committer     *commit.Committer
 	db            *sqldb.DB
 	clock         *clock.Clock
 	merchants     *Recent[id.Merchant, Merchant]
+	stores        *Recent[id.Store, Store]
 	payees        *Recent[id.Customer, Customer]
 }
 
@@ -107,7 +127,7 @@ const (
 	payeeStaleMax   = time.Minute // who a payee is does not change; whether it may receive, the account says
 )
 
-// New returns the parties and registers their tables: customers, merchants, staff.
+// New returns the parties and registers their tables: customers, merchants, staff, stores, merchant_users.
 func New(c *commit.Committer, db *sqldb.DB, clk *clock.Clock) *Parties {
 	return &Parties{
 		CustomerTable: commit.AddTable(c, "customers",
@@ -117,18 +137,22 @@ func New(c *commit.Committer, db *sqldb.DB, clk *clock.Clock) *Parties {
 			commit.Text("password_hash", func(r *Customer) *string { return &r.Credential.PasswordHash }).Mutable(),
 			commit.Int("failures", func(r *Customer) *int64 { return &r.Credential.Failures }).Mutable(),
 			commit.Instant("locked_until", func(r *Customer) *time.Time { return &r.Credential.LockedUntil }).Mutable(),
+			commit.Instant("sessions_until", func(r *Customer) *time.Time { return &r.Credential.SessionsUntil }).Mutable(),
+			commit.Text("kept_session", func(r *Customer) *string { return (*string)(&r.Credential.KeptSession) }).Mutable(),
 			commit.Text("state", func(r *Customer) *string { return (*string)(&r.State) }).Mutable(),
 			commit.Int("account_class", func(r *Customer) *int64 { return (*int64)(&r.Class) }).Mutable(),
 			commit.Instant("created_at", func(r *Customer) *time.Time { return &r.CreatedAt }),
 		),
 		merchantTable: commit.AddTable(c, "merchants",
 			commit.Text("id", func(r *Merchant) *string { return (*string)(&r.ID) }),
+			commit.Text("parent_id", func(r *Merchant) *string { return (*string)(&r.Parent) }),
 			commit.Text("name", func(r *Merchant) *string { return &r.Name }).Mutable(),
 			commit.Int("fee_bps", func(r *Merchant) *int64 { return &r.FeeBps }).Mutable(),
 			commit.Int("fee_fixed_minor", func(r *Merchant) *int64 { return &r.FeeFixedMinor }).Mutable(),
 			commit.Int("advance_minor", func(r *Merchant) *int64 { return &r.AdvanceMinor }).Mutable(),
 			commit.Text("state", func(r *Merchant) *string { return (*string)(&r.State) }).Mutable(),
 			commit.Text("state_reason", func(r *Merchant) *string { return &r.StateReason }).Mutable(),
+			commit.Bool("requires_signature", func(r *Merchant) *bool { return &r.RequiresSignature }).Mutable(),
 			commit.Instant("created_at", func(r *Merchant) *time.Time { return &r.CreatedAt }),
 		),
 		StaffTable: commit.AddTable(c, "staff",
@@ -139,10 +163,16 @@ func New(c *commit.Committer, db *sqldb.DB, clk *clock.Clock) *Parties {
 			commit.Text("password_hash", func(r *Staff) *string { return &r.Credential.PasswordHash }).Mutable(),
 			commit.Int("failures", func(r *Staff) *int64 { return &r.Credential.Failures }).Mutable(),
 			commit.Instant("locked_until", func(r *Staff) *time.Time { return &r.Credential.LockedUntil }).Mutable(),
+			commit.Instant("sessions_until", func(r *Staff) *time.Time { return &r.Credential.SessionsUntil }).Mutable(),
+			commit.Text("kept_session", func(r *Staff) *string { return (*string)(&r.Credential.KeptSession) }).Mutable(),
 			commit.Text("state", func(r *Staff) *string { return (*string)(&r.State) }).Mutable(),
+			commit.Text("person", func(r *Staff) *string { return &r.Person }).Mutable(),
 			commit.Instant("created_at", func(r *Staff) *time.Time { return &r.CreatedAt }),
 		),
-		committer: c, db: db, clock: clk,
+		storeTable: storesTable(c),
+		UserTable:  usersTable(c),
+		committer:  c, db: db, clock: clk,
+		stores:    NewRecent[id.Store, Store](clk, staleMax, merchantsRecent),
 		merchants: NewRecent[id.Merchant, Merchant](clk, staleMax, merchantsRecent),
 		payees:    NewRecent[id.Customer, Customer](clk, payeeStaleMax, payeesRecent),
 	}
@@ -159,6 +189,12 @@ func (s Staff) String() string { return string(s.ID) }
 
 // LogValue returns the id: name and address do not belong in logs.
 func (s Staff) LogValue() slog.Value { return slog.StringValue(string(s.ID)) }
+
+// String returns the id: name and address do not belong in logs.
+func (u MerchantUser) String() string { return string(u.ID) }
+
+// LogValue returns the id: name and address do not belong in logs.
+func (u MerchantUser) LogValue() slog.Value { return slog.StringValue(string(u.ID)) }
 
 // String returns nothing of the credential.
 func (Credential) String() string { return "credential" }

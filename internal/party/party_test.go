@@ -27,7 +27,7 @@ type fixture struct {
 // moveCustomer is a decision that changes a customer's state and nothing else.
 func (f *fixture) moveCustomer(ctx context.Context, name id.Customer, to party.State) error {
 	return f.committer.Do(ctx, []commit.Key{f.CustomerKey(name)}, func(tx *commit.Tx) error {
-		return f.MoveCustomer(tx, name, to)
+		return f.MoveCustomer(ctx, tx, name, to)
 	})
 }
 
@@ -135,7 +135,7 @@ func TestCustomerState(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, state := range []party.State{"frozen", "frozen", "active", "closed"} {
+		for _, state := range []party.State{"frozen", "frozen", "active", "frozen", "closed"} {
 			before, err := f.PayeeByID(t.Context(), made.ID) // and remembers it
 			if err != nil {
 				t.Fatal(err)
@@ -276,7 +276,7 @@ func TestStaff(t *testing.T) {
 			f.refused(t, code, func() error { _, err := f.CreateStaff(t.Context(), n); return err })
 		}
 		f.refused(t, "party.staff_not_found", func() error { _, err := f.Staff(t.Context(), "stf_none"); return err })
-		if err := f.SetStaffState(t.Context(), made.ID, "closed"); err != nil {
+		if err := f.SetStaffState(t.Context(), made.ID, "closed", "left"); err != nil {
 			t.Fatal(err)
 		}
 		if found, err := f.Staff(t.Context(), made.ID); err != nil || found.State != "closed" {

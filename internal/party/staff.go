@@ -4,16 +4,19 @@ import (
 	"context"
 	"slices"
 
+	"github.com/feiqian/feiqian/internal/audit"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
 )
 
-// NewStaff is what a person of the staff begins with. PasswordHash comes from package auth.
+// NewStaff is what a person of the staff begins with. PasswordHash comes from package auth. Person says which human
+// it is; the e-mail address where nobody says.
 type NewStaff struct {
 	Email        string
 	Name         string
 	Role         Role
+	Person       string
 	PasswordHash string
 }
 
@@ -28,8 +31,15 @@ func (n NewStaff) checked() (NewStaff, error) {
 		return n, err
 	}
 	if !slices.Contains(Roles(), n.Role) {
-		return n, fault.New(fault.Invalid, "party.bad_role", "a role is admin, finance, support or auditor").
+		return n, fault.New(fault.Invalid, "party.bad_role", "a role is admin, finance, risk, compliance, "+
+			"support or auditor").
 			WithParam("role")
+	}
+	if n.Person == "" {
+		n.Person = n.Email
+	}
+	if n.Person, err = ParsePerson(n.Person); err != nil {
+		return n, err
 	}
 	return n, nil
 }
@@ -43,26 +53,15 @@ func (n NewStaff) Check() error {
 
 // CreateStaff stores a new person of the staff. Errors: those of NewStaff.Check, party.email_taken.
 func (p *Parties) CreateStaff(ctx context.Context, n NewStaff) (Staff, error) {
-	n, err := n.checked()
+	staff, err := p.NewStaff(n)
 	if err != nil {
 		return Staff{}, err
 	}
-	staff := Staff{
-		ID: id.New[id.Staff](p.clock.Now()), Email: n.Email, Name: n.Name, Role: n.Role, State: StateActive,
-		Credential: Credential{PasswordHash: n.PasswordHash},
-	}
-	key := p.StaffTable.KeyBy("email", n.Email)
-	err = p.committer.Do(ctx, []commit.Key{key}, func(tx *commit.Tx) error {
-		_, taken, err := p.StaffTable.Get(tx, key)
-		if err != nil {
+	err = p.committer.Do(ctx, []commit.Key{p.StaffTable.KeyBy("email", staff.Email)}, func(tx *commit.Tx) error {
+		if staff, err = p.AddStaff(tx, staff); err != nil {
 			return err
 		}
-		if taken {
-			return fault.New(fault.Conflict, "party.email_taken", "this address is registered already").WithParam("email")
-		}
-		staff.CreatedAt = tx.Now()
-		p.StaffTable.Put(tx, staff)
-		return nil
+		return p.Trail.Add(ctx, tx, audit.Act{Kind: "staff.created", Subject: string(staff.ID), After: staff})
 	})
 	if err != nil {
 		return Staff{}, fault.Wrap(err, "create staff")
@@ -70,11 +69,42 @@ func (p *Parties) CreateStaff(ctx context.Context, n NewStaff) (Staff, error) {
 	return staff, nil
 }
 
-// SetStaffState freezes, thaws or closes a person of the staff; their sessions end within two seconds.
-// Errors: party.staff_not_found, party.bad_state, party.state_conflict.
-func (p *Parties) SetStaffState(ctx context.Context, name id.Staff, to State) error {
+// NewStaff checks n and gives the person an id; nothing is stored yet. Errors: those of NewStaff.Check.
+func (p *Parties) NewStaff(n NewStaff) (Staff, error) {
+	n, err := n.checked()
+	if err != nil {
+		return Staff{}, err
+	}
+	return Staff{
+		ID: id.New[id.Staff](p.clock.Now()), Email: n.Email, Name: n.Name, Role: n.Role, State: StateActive, Person: n.Person,
+		Credential: Credential{PasswordHash: n.PasswordHash},
+	}, nil
+}
+
+// AddStaff stores a new person in a decision that declared the key of the e-mail address. Errors: party.email_taken.
+func (p *Parties) AddStaff(tx *commit.Tx, staff Staff) (Staff, error) {
+	_, taken, err := p.StaffTable.Get(tx, p.StaffTable.KeyBy("email", staff.Email))
+	if err != nil {
+		return staff, err
+	}
+	if taken {
+		return staff, fault.New(fault.Conflict, "party.email_taken", "this address is registered already").WithParam("email")
+	}
+	staff.CreatedAt = tx.Now()
+	p.StaffTable.Put(tx, staff)
+	return staff, nil
+}
+
+// SetStaffState freezes, thaws or closes a person of the staff; their sessions end for good, on other nodes within
+// two seconds.
+// Errors: party.staff_not_found, party.bad_state, party.bad_reason, party.state_conflict.
+func (p *Parties) SetStaffState(ctx context.Context, name id.Staff, to State, reason string) error {
+	reason, err := ParseReason(reason)
+	if err != nil {
+		return err
+	}
 	key := p.StaffTable.Key(string(name))
-	err := p.committer.Do(ctx, []commit.Key{key}, func(tx *commit.Tx) error {
+	err = p.committer.Do(ctx, []commit.Key{key}, func(tx *commit.Tx) error {
 		staff, found, err := p.StaffTable.Get(tx, key)
 		if err != nil {
 			return err
@@ -85,9 +115,13 @@ func (p *Parties) SetStaffState(ctx context.Context, name id.Staff, to State) er
 		if err := move(staff.State, to); err != nil || staff.State == to {
 			return err
 		}
+		before := stateOf{State: staff.State}
 		staff.State = to
+		staff.Credential.EndSessions(tx.Now(), "")
 		p.StaffTable.Put(tx, staff)
-		return nil
+		return p.Trail.Add(ctx, tx, audit.Act{
+			Kind: "staff.state_set", Subject: string(name), Reason: reason, Before: before, After: stateOf{State: to},
+		})
 	})
 	return fault.Wrap(err, "set state of "+string(name))
 }

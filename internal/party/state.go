@@ -19,6 +19,12 @@ const (
 	StateClosed State = "closed"
 )
 
+// stateOf is a state as an audit record shows it.
+type stateOf struct {
+	State  State  `json:"state"`
+	Reason string `json:"reason,omitempty"`
+}
+
 // next is the table of moves: from a state to those that may follow it.
 func next() map[State][]State {
 	return map[State][]State{

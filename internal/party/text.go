@@ -98,6 +98,18 @@ func printable(s string, limit int) bool {
 		!strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError })
 }
 
+// ParsePerson reads the text that says which human somebody is, such as a number of the personnel office: 1 to 128
+// printable characters, in lower case, blanks at the ends cut. Errors: party.bad_person.
+func ParsePerson(s string) (string, error) {
+	person := strings.ToLower(strings.TrimSpace(s))
+	if !printable(person, emailMax) {
+		return "", fault.Newf(fault.Invalid, "party.bad_person", "a person is named by 1 to %d printable "+
+			"characters", emailMax).
+			WithParam("person")
+	}
+	return person, nil
+}
+
 // ParseEmail reads a bare address and returns it in lower case. Errors: party.bad_email.
 func ParseEmail(s string) (string, error) {
 	bad := fault.New(fault.Invalid, "party.bad_email", "this is not an e-mail address").WithParam("email")

@@ -6,7 +6,6 @@ import (
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/idempotency"
-	"github.com/feiqian/feiqian/internal/ledger"
 	"github.com/feiqian/feiqian/internal/limit"
 	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/outbox"
@@ -16,7 +15,8 @@ import (
 
 // createByCode charges a payment code in one commit. A code that does not hold is refused and
 // nothing is written; too little money and a limit are declines, which are stored and burn the code.
-func (p *Payments) createByCode(ctx context.Context, order Order, merchant party.Merchant) (idempotency.Answer, error) {
+func (p *Payments) createByCode(ctx context.Context, draft *Draft) (idempotency.Answer, error) {
+	order, payment := draft.order, draft.payment
 	code, err := wallet.ParseCode(order.Code)
 	if err != nil {
 		return idempotency.Answer{}, err
@@ -26,30 +26,23 @@ func (p *Payments) createByCode(ctx context.Context, order Order, merchant party
 		return idempotency.Answer{}, err
 	}
 	code = p.Wallets.Check(code, holder)
-	fee, err := feeOf(merchant, order.Amount)
-	if err != nil {
-		return idempotency.Answer{}, err
-	}
-	now := p.Clock.Now()
-	payment := p.newPayment(order, now)
 	payment.Flow, payment.Customer = ByCode, customer
-	entry := ledger.NewEntry(
-		now,
-		string(payment.ID),
-		p.flows.Payment(string(customer), string(order.Merchant), order.Amount, fee)...)
 	event := outbox.Event{Merchant: payment.Merchant, Subject: string(payment.ID)}
-	keys := append(p.Ledger.KeysOf(entry.Lines), p.orderKeys(&payment)...)
-	keys = append(keys, p.Wallets.CodeKey(code.Handle))
-	ask, err := p.Limits.Ask(ctx, limit.Act{
-		Customer: customer, Amount: order.Amount, Method: limit.PaymentCode, Factors: codeFactors(),
-	})
+	charge, err := p.prepareCharge(
+		ctx,
+		&payment,
+		draft.merchant,
+		by{method: limit.PaymentCode, factors: codeFactors()},
+		draft.splits,
+	)
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
-	keys = append(keys, ask.Keys()...)
+	keys := append(charge.keys(&payment), p.orderKeys(&payment)...)
+	keys = append(keys, p.Wallets.CodeKey(code.Handle), p.Auth.PINKey(customer))
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
-		row := payment
-		if err := mayTakePayments(merchant); err != nil {
+		row := payment.fresh()
+		if err := draft.Allowed(); err != nil {
 			return 0, nil, err
 		}
 		if err := p.checkReference(tx, &row); err != nil {
@@ -63,43 +56,18 @@ func (p *Payments) createByCode(ctx context.Context, order Order, merchant party
 			return 0, nil, fault.New(fault.Conflict, "wallet.code_invalid", "the payment code is not valid")
 		}
 		row.device, row.CreatedAt, row.ExpiresAt = device.ID, tx.Now(), tx.Now()
-		if err := p.pay(tx, &row, entry, fee, ask); err != nil {
+		if err := charge.doByCode(tx, &row); err != nil {
 			decline := declineOf(err)
 			if decline == "" {
 				return 0, nil, err
 			}
 			row.State, row.DeclineCode, row.CompletedAt = Declined, decline, tx.Now()
 		}
-		p.payments.Put(tx, row)
+		p.put(tx, &row)
 		event.Kind = "payment." + string(row.State)
 		body, err := p.Outbox.Announce(tx, event, row)
 		return statusCreated, body, err
 	})
-}
-
-// pay asks the limits, posts the entry, counts the payment and moves it to succeeded. Where it refuses, nothing is
-// written.
-func (p *Payments) pay(
-	tx *commit.Tx,
-	payment *Payment,
-	entry ledger.Entry,
-	fee money.Amount,
-	ask *limit.Ask,
-) error {
-	state, err := payment.State.Move(Succeeded)
-	if err != nil {
-		return err
-	}
-	counted, err := ask.Check(tx)
-	if err != nil {
-		return err
-	}
-	if err := p.Ledger.Post(tx, entry); err != nil {
-		return err
-	}
-	counted.Put(tx)
-	payment.State, payment.Fee, payment.Entry, payment.CompletedAt = state, fee, entry.ID, tx.Now()
-	return nil
 }
 
 // declineOf returns the decline code for a refusal of the books or limits that is the payer's matter, "" for

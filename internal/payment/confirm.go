@@ -3,30 +3,36 @@ package payment
 import (
 	"context"
 
+	"github.com/feiqian/feiqian/internal/auth"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/idempotency"
-	"github.com/feiqian/feiqian/internal/ledger"
 	"github.com/feiqian/feiqian/internal/limit"
 	"github.com/feiqian/feiqian/internal/outbox"
 )
 
-// Confirmation is a payer's word for a payment. PIN is six digits and is never kept.
+// Confirmation is a payer's word for a payment. Nothing of the proof is kept.
 type Confirmation struct {
 	Payment  id.Payment
 	Customer id.Customer
-	Device   id.Device
-	PIN      string
+	By       auth.Payer
+	Proof    auth.Proof
+	With     With
 	Once     idempotency.Request
 }
 
-// Confirm pays a created payment from the payer's balance. A wrong PIN and too little money leave
-// the payment as it is: the payer may try again until it expires.
+// Confirm pays a created payment from the payer's balance, or sets the money aside where the merchant captures; with a
+// card, it lets the card's issuer decide. A wrong PIN, too little money and a card that does not stand leave the payment
+// as it is: the payer may try again until it expires.
 //
-// Errors: payment.not_found, payment.already_*, payment.expired, payment.insufficient_funds,
-// auth.pin_*, limit.exceeded, ledger.account_frozen, idempotency.key_reused.
+// Errors: payment.not_found, payment.already_*, payment.expired, payment.insufficient_funds, payment.bad_method,
+// payment.card_no_capture, those of auth.Confirming.Require, limit.exceeded, ledger.account_frozen, attempt.no_account,
+// those of attempt.Check and attempt.Start, idempotency.key_reused.
 func (p *Payments) Confirm(ctx context.Context, c Confirmation) (idempotency.Answer, error) {
+	if err := c.With.check(); err != nil {
+		return idempotency.Answer{}, err
+	}
 	known, err := p.Payment(ctx, c.Payment)
 	if err != nil {
 		return idempotency.Answer{}, err
@@ -34,41 +40,28 @@ func (p *Payments) Confirm(ctx context.Context, c Confirmation) (idempotency.Ans
 	if known.Customer != "" && known.Customer != c.Customer {
 		return idempotency.Answer{}, notFound()
 	}
+	known.Customer = c.Customer
 	merchant, err := p.Parties.Merchant(ctx, known.Merchant)
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
-	fee, err := feeOf(merchant, known.Amount)
-	if err != nil {
-		return idempotency.Answer{}, err
-	}
-	mac, err := p.Auth.PINMAC(c.Customer, c.PIN)
-	if err != nil {
-		return idempotency.Answer{}, err
-	}
-	ask, err := p.Limits.Ask(ctx, limit.Act{
-		Customer: c.Customer, Amount: known.Amount, Method: limit.Payment, Factors: pinFactors(c.Device),
+	confirming, err := p.Auth.Confirm(ctx, auth.Confirmation{
+		Customer: c.Customer, By: c.By, Proof: c.Proof, Intent: c.With.intent(known.intent(merchant.Name)),
 	})
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
-	now := p.Clock.Now()
-	entry := ledger.NewEntry(
-		now,
-		string(known.ID),
-		p.flows.Payment(string(c.Customer), string(known.Merchant), known.Amount, fee)...)
-	event := outbox.Event{
-		Kind:     "payment.succeeded",
-		Merchant: known.Merchant,
-		Subject:  string(known.ID),
+	how := by{With: c.With, method: limit.Payment, factors: shown(c.Proof)}
+	charge, err := p.prepareCharge(ctx, &known, merchant, how, nil)
+	if err != nil {
+		return idempotency.Answer{}, err
 	}
-	key := p.payments.Key(string(c.Payment))
-	keys := append(p.Ledger.KeysOf(entry.Lines), key, p.Auth.PINKey(c.Customer))
-	keys = append(keys, ask.Keys()...)
+	event := outbox.Event{Merchant: known.Merchant, Subject: string(known.ID)}
+	keys := append(charge.keys(&known), confirming.Keys()...)
 	return p.Keys.Once(ctx, c.Once, keys, func(tx *commit.Tx) (int, any, error) {
-		row, found, err := p.payments.Get(tx, key)
-		if err != nil || !found {
-			return 0, nil, orNotFound(err)
+		row, err := p.load(tx, c.Payment)
+		if err != nil {
+			return 0, nil, err
 		}
 		if err := mayTakePayments(merchant); err != nil {
 			return 0, nil, err
@@ -76,21 +69,49 @@ func (p *Payments) Confirm(ctx context.Context, c Confirmation) (idempotency.Ans
 		if err := confirmable(tx, &row); err != nil {
 			return 0, nil, err
 		}
-		if err := p.Auth.RequirePIN(tx, c.Customer, mac); err != nil {
+		if err := require(tx, confirming, charge.ask); err != nil {
 			return 0, nil, err
 		}
-		row.Customer, row.device = c.Customer, c.Device
-		if err := p.pay(tx, &row, entry, fee, ask); err != nil {
+		row.Customer, row.device = c.Customer, c.By.Device
+		if err := charge.do(tx, &row); err != nil {
 			return 0, nil, spendFault(err)
 		}
-		p.payments.Put(tx, row)
+		p.put(tx, &row)
+		event.Kind = "payment." + string(row.State)
 		return statusOK, row.ForPayer(merchant.Name), p.Outbox.Add(tx, event, row)
 	})
 }
 
+// intent is what the payer of a payment confirms: with manual capture, the most that the merchant may take.
+func (p *Payment) intent(merchantName string) auth.Intent {
+	intent := auth.Intent{
+		Act: auth.ActPayment, ID: string(p.ID), Payee: string(p.Merchant), PayeeName: merchantName, Amount: p.Amount,
+	}
+	if p.Authorization != nil {
+		intent.Amount = p.Authorization.AmountMax
+	}
+	return intent
+}
+
+// IntentOf returns what a customer confirms with a payment that waits. Errors: payment.not_found.
+func (p *Payments) IntentOf(ctx context.Context, customer id.Customer, name id.Payment) (auth.Intent, error) {
+	known, err := p.Payment(ctx, name)
+	if err != nil {
+		return auth.Intent{}, err
+	}
+	if known.Customer != "" && known.Customer != customer {
+		return auth.Intent{}, notFound()
+	}
+	merchant, err := p.Parties.Merchant(ctx, known.Merchant)
+	if err != nil {
+		return auth.Intent{}, err
+	}
+	return known.intent(merchant.Name), nil
+}
+
 // confirmable refuses what is not waiting for the payer any more.
 func confirmable(tx *commit.Tx, payment *Payment) error {
-	if _, err := payment.State.Move(Succeeded); err != nil {
+	if _, err := payment.State.Move(Authorized); err != nil { // only a created payment can
 		return err
 	}
 	if !payment.ExpiresAt.After(tx.Now()) {

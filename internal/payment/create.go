@@ -11,7 +11,6 @@ import (
 	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/idempotency"
 	"github.com/feiqian/feiqian/internal/money"
-	"github.com/feiqian/feiqian/internal/outbox"
 	"github.com/feiqian/feiqian/internal/party"
 )
 
@@ -27,49 +26,62 @@ const (
 // without it the payment waits for the payer's confirmation until ExpiresIn is over.
 type Order struct {
 	Merchant    id.Merchant
+	Store       id.Store
 	Reference   string
 	Amount      money.Amount
 	Description string
 	ExpiresIn   time.Duration
 	Code        string
-	Once        idempotency.Request
+	Metadata    map[string]string
+	// Capture is Automatic if empty. With Manual the payer's money is set aside for CaptureWithin (CaptureDefault if
+	// zero), and the merchant may raise the amount up to AmountMax, which the payer sees and agrees to; zero is Amount.
+	Capture       CaptureMode
+	CaptureWithin time.Duration
+	AmountMax     int64
+	// Funds is where what is captured goes. FundsSplit goes with Parts or with a Rule for them; FundsEscrow with
+	// ReleaseAfter (ReleaseDefault if zero).
+	Funds        Funds
+	Parts        []Part
+	Rule         id.SplitRule
+	ReleaseAfter time.Duration
+	Once         idempotency.Request
 }
 
 // Create makes a payment and, with a payment code, decides it in the same commit: one request, one
 // commit, the final answer.
 //
 // Errors: those of CheckAmount, payment.bad_reference, payment.bad_description, payment.bad_expiry,
-// payment.reference_used, party.merchant_not_active, wallet.code_*, idempotency.key_reused.
+// payment.bad_capture, payment.bad_metadata, payment.bad_funds, payment.bad_split,
+// payment.split_exceeds, payment.split_rule_not_found, payment.reference_used, party.merchant_not_active,
+// wallet.code_*, idempotency.key_reused.
 func (p *Payments) Create(ctx context.Context, order Order) (idempotency.Answer, error) {
-	if err := p.checkOrder(&order); err != nil {
-		return idempotency.Answer{}, err
-	}
-	merchant, err := p.Parties.Merchant(ctx, order.Merchant)
+	draft, err := p.Draft(ctx, order)
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
 	if order.Code != "" {
-		return p.createByCode(ctx, order, merchant)
+		return p.createByCode(ctx, draft)
 	}
-	now := p.Clock.Now()
-	payment := p.newPayment(order, now)
-	event := outbox.Event{
-		Kind:     "payment.created",
-		Merchant: payment.Merchant,
-		Subject:  string(payment.ID),
-	}
-	return p.Keys.Once(ctx, order.Once, p.orderKeys(&payment), func(tx *commit.Tx) (int, any, error) {
-		if err := mayTakePayments(merchant); err != nil {
-			return 0, nil, err
-		}
-		if err := p.checkReference(tx, &payment); err != nil {
-			return 0, nil, err
-		}
-		payment.CreatedAt, payment.ExpiresAt = tx.Now(), tx.Now().Add(order.ExpiresIn)
-		p.payments.Put(tx, payment)
-		body, err := p.Outbox.Announce(tx, event, payment)
-		return statusCreated, body, err
+	return p.Keys.Once(ctx, order.Once, draft.Keys(), func(tx *commit.Tx) (int, any, error) {
+		_, said, err := draft.announce(tx)
+		return statusCreated, said, err
 	})
+}
+
+// checkStore refuses a store that is not the merchant's, or not open; what it knows is at most two seconds old.
+// Errors: party.store_not_found, party.store_not_active.
+func (p *Payments) checkStore(ctx context.Context, order Order) error {
+	if order.Store == "" {
+		return nil
+	}
+	store, err := p.Parties.StoreOf(ctx, order.Merchant, order.Store)
+	if err != nil {
+		return fault.From(err).WithParam("store_id")
+	}
+	if store.State != party.StateActive {
+		return fault.New(fault.Forbidden, "party.store_not_active", "this store takes no payments").WithParam("store_id")
+	}
+	return nil
 }
 
 // mayTakePayments is asked within the decision: a payment that is made already is answered as it was, whatever
@@ -108,7 +120,13 @@ func (p *Payments) checkOrder(order *Order) error {
 		return fault.New(fault.Invalid, "payment.bad_expiry", "a payment expires in 1 second to 24 hours").
 			WithParam("expires_in")
 	}
-	return nil
+	if err := checkMetadata(order.Metadata); err != nil {
+		return err
+	}
+	if err := order.checkCapture(); err != nil {
+		return err
+	}
+	return order.checkFunds()
 }
 
 // printable reports whether s has at most limit characters, none of them a control character.
@@ -127,10 +145,35 @@ func printable(s string, limit int) bool {
 func (p *Payments) newPayment(order Order, now time.Time) Payment {
 	zero := money.Zero(order.Amount.Currency)
 	payment := Payment{
-		ID: id.New[id.Payment](now), Merchant: order.Merchant, Reference: order.Reference, Amount: order.Amount,
-		State: Created, Flow: ByConfirmation, Description: order.Description, Fee: zero, Refunded: zero, FeeReturned: zero,
+		ID:          id.New[id.Payment](now),
+		Merchant:    order.Merchant,
+		Store:       order.Store,
+		Reference:   order.Reference,
+		Amount:      order.Amount,
+		State:       Created,
+		Flow:        ByConfirmation,
+		CaptureMode: order.Capture,
+		Funds:       order.Funds,
+		Description: order.Description,
+		Metadata:    order.Metadata,
+		Captured:    zero,
+		Fee:         zero,
+		Refunded:    zero,
+		FeeReturned: zero,
 	}
 	payment.referenceKey = referenceKey(order.Merchant, order.Reference)
+	if order.Funds.waits() {
+		payment.Custody = &Custody{
+			payment: payment.ID, Held: zero, ReleaseAfter: int64(order.ReleaseAfter / time.Second),
+		}
+	}
+	if order.Capture == Manual {
+		payment.Authorization = &Authorization{
+			payment:   payment.ID,
+			AmountMax: money.Amount{Minor: order.AmountMax, Currency: order.Amount.Currency},
+			Within:    int64(order.CaptureWithin / time.Second),
+		}
+	}
 	return payment
 }
 

@@ -12,10 +12,17 @@ import (
 // TestMove tries every pair of states.
 func TestMove(t *testing.T) {
 	t.Parallel()
+	moves := map[payment.State][]payment.State{ //nolint:exhaustive // the others are final
+		payment.Created: {
+			payment.Processing, payment.Authorized, payment.Succeeded, payment.Declined, payment.Expired, payment.Voided,
+		},
+		payment.Processing: {payment.Created, payment.Succeeded, payment.Declined},
+		payment.Authorized: {payment.Succeeded, payment.Expired, payment.Voided},
+	}
 	for _, from := range payment.States() {
 		for _, to := range payment.States() {
 			got, err := from.Move(to)
-			if from == payment.Created && to != payment.Created {
+			if slices.Contains(moves[from], to) {
 				if got != to || err != nil {
 					t.Errorf("%s to %s: %s, %v", from, to, got, err)
 				}
@@ -25,7 +32,34 @@ func TestMove(t *testing.T) {
 				t.Errorf("%s to %s: %s, %v", from, to, got, err)
 			}
 		}
-		if from.Final() == (from == payment.Created) {
+		if from.Final() == (len(moves[from]) > 0) {
+			t.Errorf("%s final: %v", from, from.Final())
+		}
+	}
+}
+
+// TestMoveRefund tries every pair of a refund's states; it begins with none.
+func TestMoveRefund(t *testing.T) {
+	t.Parallel()
+	moves := map[payment.RefundState][]payment.RefundState{ //nolint:exhaustive // the others are final
+		"": {payment.RefundInReview, payment.RefundProcessing, payment.RefundSucceeded},
+		payment.RefundInReview: {
+			payment.RefundProcessing, payment.RefundSucceeded, payment.RefundRejected, payment.RefundWithdrawn,
+		},
+		payment.RefundProcessing: {payment.RefundSucceeded, payment.RefundDeclined},
+	}
+	for _, from := range append(payment.RefundStates(), "") {
+		for _, to := range payment.RefundStates() {
+			got, err := from.Move(to)
+			if slices.Contains(moves[from], to) {
+				if got != to || err != nil {
+					t.Errorf("%s to %s: %s, %v", from, to, got, err)
+				}
+			} else if got != from || fault.CodeOf(err) != "refund.already_decided" {
+				t.Errorf("%s to %s: %s, %v", from, to, got, err)
+			}
+		}
+		if from.Final() == (len(moves[from]) > 0) {
 			t.Errorf("%s final: %v", from, from.Final())
 		}
 	}

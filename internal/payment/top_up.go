@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/feiqian/feiqian/internal/attempt"
+	"github.com/feiqian/feiqian/internal/auth"
 	"github.com/feiqian/feiqian/internal/channel"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
@@ -20,11 +21,12 @@ import (
 // then the sweeper. It ends succeeded or declined.
 const TopUpPending State = "pending"
 
-// TopUp is a customer's money in, from a linked bank account.
+// TopUp is a customer's money in, from a linked bank account or a bound card.
 type TopUp struct {
 	ID          id.TopUp       `json:"id"`
 	Customer    id.Customer    `json:"customer_id"`
-	BankAccount id.BankAccount `json:"bank_account_id"`
+	BankAccount id.BankAccount `json:"bank_account_id,omitempty"`
+	Card        id.Card        `json:"card_id,omitempty"`
 	money.Amount
 	State       State      `json:"state" enum:"pending,succeeded,declined"`
 	DeclineCode string     `json:"decline_code,omitempty"`
@@ -34,27 +36,33 @@ type TopUp struct {
 	CompletedAt time.Time  `json:"completed_at,omitzero"`
 }
 
-// TopUpOrder asks for a top-up. PIN is six digits and is never kept.
+// TopUpOrder asks for a top-up from a linked bank account or a bound card; the default card where it names neither.
+// Nothing of the proof is kept.
 type TopUpOrder struct {
 	Customer    id.Customer
 	BankAccount id.BankAccount
+	Card        id.Card
 	Amount      money.Amount
-	PIN         string
+	By          auth.Payer
+	Proof       auth.Proof
 	Once        idempotency.Request
 }
 
 // TopUp writes the wish and the attempt, and answers pending; the bank's word comes later. Errors:
-// those of CheckAmount, bank_account.not_found, channel.amount_out_of_range, channel.not_configured,
-// party.customer_not_active, auth.pin_*, limit.exceeded, idempotency.key_reused.
+// those of CheckAmount and attempt.Find, channel.amount_out_of_range, channel.not_configured,
+// party.customer_not_active, those of auth.Confirming.Require, limit.exceeded, those of attempt.Start,
+// idempotency.key_reused.
 func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Answer, error) {
 	if err := p.checkAmount(order.Amount); err != nil {
 		return idempotency.Answer{}, err
 	}
-	account, err := p.BankAccounts.Of(ctx, order.Customer, order.BankAccount)
+	account, err := p.BankAccounts.Find(ctx, order.Customer, attempt.Named{
+		BankAccount: order.BankAccount, Card: order.Card, OrDefault: true,
+	})
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
-	mac, err := p.Auth.PINMAC(order.Customer, order.PIN)
+	confirming, err := p.confirmTopUp(ctx, order, account)
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
@@ -64,8 +72,15 @@ func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Ans
 	}
 	now := p.Clock.Now()
 	topUp := TopUp{
-		ID: id.New[id.TopUp](now), Customer: order.Customer, BankAccount: account.ID, Amount: order.Amount,
-		State: TopUpPending, Attempt: id.New[id.Attempt](now),
+		ID: id.New[id.TopUp](
+			now,
+		),
+		Customer:    order.Customer,
+		BankAccount: account.BankAccount,
+		Card:        account.Card,
+		Amount:      order.Amount,
+		State:       TopUpPending,
+		Attempt:     id.New[id.Attempt](now),
 	}
 	try := attempt.Attempt{
 		ID:        topUp.Attempt,
@@ -74,14 +89,15 @@ func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Ans
 		Customer:  order.Customer,
 		Channel:   account.Channel,
 		BankToken: account.Token,
+		Card:      account.Card,
 		Amount:    order.Amount,
 		Stripe:    p.Stripe,
 	}
 	refusal := p.Attempts.Check(account.Channel, channel.KindPayIn, try)
 	work := id.New[id.Job](now)
 	event := outbox.Event{Kind: "top_up.created", Subject: string(topUp.ID)}
-	keys := []commit.Key{p.Auth.PINKey(order.Customer), p.Parties.CustomerKey(order.Customer)}
-	keys = append(keys, ask.Keys()...)
+	keys := append(confirming.Keys(), p.Parties.CustomerKey(order.Customer))
+	keys = append(append(keys, ask.Keys()...), p.Attempts.StartKeys(try)...)
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
 		// Within the decision: what was answered is answered as it was, whatever has become of the channel.
 		if refusal != nil {
@@ -91,7 +107,7 @@ func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Ans
 		if err := p.Parties.RequireActive(tx, order.Customer); err != nil {
 			return 0, nil, err
 		}
-		if err := p.Auth.RequirePIN(tx, order.Customer, mac); err != nil {
+		if err := confirming.Require(tx, limit.Today{}); err != nil {
 			return 0, nil, err
 		}
 		counted, err := ask.Check(tx)
@@ -102,9 +118,21 @@ func (p *Payments) TopUp(ctx context.Context, order TopUpOrder) (idempotency.Ans
 		row := topUp
 		row.CreatedAt = tx.Now()
 		p.topUps.Put(tx, row)
-		p.Attempts.Start(tx, try, work)
+		if err := p.Attempts.Start(tx, try, work); err != nil {
+			return 0, nil, err
+		}
 		body, err := p.Outbox.Announce(tx, event, row)
 		return statusCreated, body, err
+	})
+}
+
+func (p *Payments) confirmTopUp(
+	ctx context.Context, order TopUpOrder, account attempt.Account,
+) (*auth.Confirming, error) {
+	return p.Auth.Confirm(ctx, auth.Confirmation{
+		Customer: order.Customer, By: order.By, Proof: order.Proof, Intent: auth.Intent{
+			Act: auth.ActTopUp, Payee: account.Payee(), PayeeName: account.Masked, Amount: order.Amount,
+		},
 	})
 }
 

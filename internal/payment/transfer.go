@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/feiqian/feiqian/internal/auth"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
@@ -27,31 +28,56 @@ type Transfer struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// TransferOrder asks for a transfer. Device is the one that the payer's session is bound to. PIN is six digits and is
-// never kept.
+// TransferOrder asks for a transfer. Nothing of the proof is kept.
 type TransferOrder struct {
 	Payer  id.Customer
 	Device id.Device
 	Payee  party.Customer
 	Amount money.Amount
 	Note   string
-	PIN    string
+	By     auth.Payer
+	Proof  auth.Proof
 	Once   idempotency.Request
+	// ByCode is set where a receive code was scanned; it may refuse, and writes what it counts.
+	ByCode *ByReceiveCode
 }
 
-// Transfer moves the amount in one commit. Errors: those of CheckAmount, transfer.to_self,
-// transfer.payee_not_active, transfer.bad_note, limit.exceeded, payment.insufficient_funds, auth.pin_*,
-// ledger.account_*, idempotency.key_reused.
+// ByReceiveCode is what a person's receive code adds to the decision of a transfer. Check runs before anything else is
+// written; a standing code counts as a static one.
+type ByReceiveCode struct {
+	Standing bool
+	Keys     []commit.Key
+	Check    func(tx *commit.Tx) error
+}
+
+// method is how the limits count the transfer.
+func (o *TransferOrder) method() limit.Method {
+	if o.ByCode != nil && o.ByCode.Standing {
+		return limit.StaticCode
+	}
+	return limit.Transfer
+}
+
+// Transfer moves the amount in one commit. Errors: those of CheckAmount, transfer.to_self, transfer.payee_not_active,
+// transfer.bad_note, limit.exceeded, payment.insufficient_funds, those of auth.Confirming.Require, ledger.account_*,
+// idempotency.key_reused.
 func (p *Payments) Transfer(ctx context.Context, order TransferOrder) (idempotency.Answer, error) {
 	if err := p.checkTransfer(order); err != nil {
 		return idempotency.Answer{}, err
 	}
-	mac, err := p.Auth.PINMAC(order.Payer, order.PIN)
+	confirming, err := p.Auth.Confirm(ctx, auth.Confirmation{
+		Customer: order.Payer, By: order.By, Proof: order.Proof, Intent: auth.Intent{
+			Act:       auth.ActTransfer,
+			Payee:     string(order.Payee.ID),
+			PayeeName: party.MaskName(order.Payee.Name),
+			Amount:    order.Amount,
+		},
+	})
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
 	ask, err := p.Limits.Ask(ctx, limit.Act{
-		Customer: order.Payer, Amount: order.Amount, Method: limit.Transfer, Factors: pinFactors(order.Device),
+		Customer: order.Payer, Amount: order.Amount, Method: order.method(), Factors: shown(order.Proof),
 	})
 	if err != nil {
 		return idempotency.Answer{}, err
@@ -67,16 +93,24 @@ func (p *Payments) Transfer(ctx context.Context, order TransferOrder) (idempoten
 		p.flows.Transfer(string(order.Payer), string(order.Payee.ID), order.Amount)...)
 	transfer.Entry = entry.ID
 	event := outbox.Event{Kind: "transfer.succeeded", Subject: string(transfer.ID)}
-	keys := append(p.Ledger.KeysOf(entry.Lines), p.Auth.PINKey(order.Payer))
+	keys := append(p.Ledger.KeysOf(entry.Lines), confirming.Keys()...)
 	keys = append(keys, ask.Keys()...)
+	if order.ByCode != nil {
+		keys = append(keys, order.ByCode.Keys...)
+	}
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
 		// Within the decision: a transfer that is done is answered as it was, whatever has become of the payee.
 		if order.Payee.State != party.StateActive {
 			return 0, nil, fault.New(fault.Conflict, "transfer.payee_not_active", "the payee can't receive money now").
 				WithParam("payee")
 		}
-		if err := p.Auth.RequirePIN(tx, order.Payer, mac); err != nil {
+		if err := require(tx, confirming, ask); err != nil {
 			return 0, nil, err
+		}
+		if order.ByCode != nil {
+			if err := order.ByCode.Check(tx); err != nil {
+				return 0, nil, err
+			}
 		}
 		counted, err := ask.Check(tx)
 		if err != nil {

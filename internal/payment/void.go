@@ -2,6 +2,7 @@ package payment
 
 import (
 	"context"
+	"time"
 
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/fault"
@@ -10,37 +11,88 @@ import (
 	"github.com/feiqian/feiqian/internal/outbox"
 )
 
-// Void calls off a merchant's payment before it is paid. Errors: payment.not_found, payment.already_*.
+// codeChanged says that a payment is not any more what it was when the decision's keys were named.
+const codeChanged = "payment.busy"
+
+func changed() error {
+	return fault.New(fault.Unavailable, codeChanged, "too much happens to this payment at once").
+		WithRetryAfter(time.Second)
+}
+
+const changedTriesMax = 5
+
+// again runs act anew for as long as the payment changes between the look at it and the decision.
+func again[T any](act func() (T, error)) (T, error) {
+	for try := 1; ; try++ {
+		done, err := act()
+		if try == changedTriesMax || fault.CodeOf(err) != codeChanged {
+			return done, err
+		}
+	}
+}
+
+// current returns a declared payment that stands where it stood when it was looked at. Errors: payment.not_found,
+// payment.busy.
+func (p *Payments) current(tx *commit.Tx, known *Payment) (Payment, error) {
+	row, err := p.load(tx, known.ID)
+	if err == nil && (row.State != known.State || row.Amount != known.Amount || row.Captured != known.Captured) {
+		return row, changed()
+	}
+	return row, err
+}
+
+// Void calls off a merchant's payment: before it is paid, or what was authorized and not captured. A payment of which
+// a part was captured ends as succeeded. Errors: payment.not_found, payment.already_*.
 func (p *Payments) Void(
 	ctx context.Context,
 	merchant id.Merchant,
 	name id.Payment,
 	once idempotency.Request,
 ) (idempotency.Answer, error) {
-	event := outbox.Event{
-		Kind:     "payment.voided",
-		Merchant: merchant,
-		Subject:  string(name),
-	}
-	key := p.payments.Key(string(name))
-	return p.Keys.Once(ctx, once, []commit.Key{key}, func(tx *commit.Tx) (int, any, error) {
-		row, found, err := p.payments.Get(tx, key)
-		if err != nil || !found || row.Merchant != merchant {
-			return 0, nil, orNotFound(err)
+	return again(func() (idempotency.Answer, error) {
+		known, err := p.OfMerchant(ctx, merchant, name)
+		if err != nil {
+			return idempotency.Answer{}, err
 		}
-		if row.State, err = row.State.Move(Voided); err != nil {
-			return 0, nil, err
-		}
-		row.CompletedAt = tx.Now()
-		p.payments.Put(tx, row)
-		body, err := p.Outbox.Announce(tx, event, row)
-		return statusOK, body, err
+		return p.Keys.Once(ctx, once, p.authorizationKeys(&known), func(tx *commit.Tx) (int, any, error) {
+			row, err := p.end(tx, &known, Voided)
+			if err != nil {
+				return 0, nil, err
+			}
+			body, err := p.Outbox.Announce(tx, ended(&row), row)
+			return statusOK, body, err
+		})
 	})
+}
+
+// end moves a payment to a state without money, and gives back what was set aside.
+func (p *Payments) end(tx *commit.Tx, known *Payment, to State) (Payment, error) {
+	row, err := p.current(tx, known)
+	if err != nil {
+		return row, err
+	}
+	if row.State == Authorized {
+		err = p.release(tx, &row, to)
+	} else {
+		row.State, err = row.State.Move(to)
+		row.CompletedAt = tx.Now()
+	}
+	if err != nil {
+		return row, err
+	}
+	p.put(tx, &row)
+	return row, nil
+}
+
+func ended(payment *Payment) outbox.Event {
+	return outbox.Event{
+		Kind: "payment." + string(payment.State), Merchant: payment.Merchant, Subject: string(payment.ID),
+	}
 }
 
 const expireBatch = 200
 
-// ExpireDue ends payments that were not confirmed in time, batch by batch. It runs again and again
+// ExpireDue ends payments that were not confirmed or captured in time, batch by batch. It runs again and again
 // under a lease.
 func (p *Payments) ExpireDue(ctx context.Context) error {
 	for {
@@ -48,31 +100,24 @@ func (p *Payments) ExpireDue(ctx context.Context) error {
 		if err != nil || len(due) == 0 {
 			return err
 		}
-		for _, payment := range due {
-			if err := p.expire(ctx, payment); err != nil && fault.KindOf(err) != fault.Conflict {
+		for i := range due {
+			if err := p.expire(
+				ctx,
+				&due[i],
+			); err != nil && fault.CodeOf(err) != codeChanged &&
+				fault.KindOf(err) != fault.Conflict {
 				return err
 			}
 		}
 	}
 }
 
-func (p *Payments) expire(ctx context.Context, payment Payment) error {
-	event := outbox.Event{
-		Kind:     "payment.expired",
-		Merchant: payment.Merchant,
-		Subject:  string(payment.ID),
-	}
-	key := p.payments.Key(string(payment.ID))
-	return p.Committer.Do(ctx, []commit.Key{key}, func(tx *commit.Tx) error {
-		row, found, err := p.payments.Get(tx, key)
-		if err != nil || !found {
-			return orNotFound(err)
-		}
-		if row.State, err = row.State.Move(Expired); err != nil {
+func (p *Payments) expire(ctx context.Context, known *Payment) error {
+	return p.Committer.Do(ctx, p.authorizationKeys(known), func(tx *commit.Tx) error {
+		row, err := p.end(tx, known, Expired)
+		if err != nil {
 			return err
 		}
-		row.CompletedAt = tx.Now()
-		p.payments.Put(tx, row)
-		return p.Outbox.Add(tx, event, row)
+		return p.Outbox.Add(tx, ended(&row), row)
 	})
 }

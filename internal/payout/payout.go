@@ -1,9 +1,8 @@
-// Package payout moves money out: a customer's withdrawal to a linked bank account.
+// Package payout moves money out: a customer's withdrawal to a linked bank account or a bound card.
 //
-// A withdrawal sets the money aside (2001 → 2002) in the commit that writes it, puts it in transit (2002 → 1102)
-// in the commit
-// before the bank is called, and leaves the reserve or comes back in the commit that knows the bank's
-// word. While that is unknown, the money stays in transit.
+// A withdrawal sets the money aside (2001 → 2002) in the commit that writes it, puts it in transit (2002 → 1102) in the
+// commit before the bank is called, and leaves the reserve or comes back in the commit that knows the bank's word.
+// While that is unknown, the money stays in transit.
 package payout
 
 import (
@@ -54,7 +53,8 @@ func (s State) Move(to State) (State, error) {
 type Payout struct {
 	ID          id.Payout      `json:"id"`
 	Customer    id.Customer    `json:"customer_id"`
-	BankAccount id.BankAccount `json:"bank_account_id"`
+	BankAccount id.BankAccount `json:"bank_account_id,omitempty"`
+	Card        id.Card        `json:"card_id,omitempty"`
 	money.Amount
 	State       State      `json:"state" enum:"pending,succeeded,declined"`
 	DeclineCode string     `json:"decline_code,omitempty"`
@@ -95,27 +95,36 @@ func New(parts Parts) *Payouts {
 	return p
 }
 
-// Order asks for a withdrawal. PIN is six digits and is never kept.
+// Order asks for a withdrawal to a linked bank account or a bound card. Nothing of the proof is kept.
 type Order struct {
 	Customer    id.Customer
 	BankAccount id.BankAccount
+	Card        id.Card
 	Amount      money.Amount
-	PIN         string
+	By          auth.Payer
+	Proof       auth.Proof
 	Once        idempotency.Request
 }
 
 // Withdraw sets the money aside, writes the attempt, and answers pending. Errors: those of
-// CheckAmount, bank_account.not_found, channel.amount_out_of_range, channel.not_configured, auth.pin_*,
-// limit.exceeded, payment.insufficient_funds, ledger.account_*, idempotency.key_reused.
+// CheckAmount and attempt.Find, channel.amount_out_of_range, channel.not_configured, those of
+// auth.Confirming.Require, limit.exceeded, payment.insufficient_funds, ledger.account_*, those of attempt.Start,
+// idempotency.key_reused.
 func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer, error) {
 	if err := p.CheckAmount(order.Amount); err != nil {
 		return idempotency.Answer{}, err
 	}
-	account, err := p.BankAccounts.Of(ctx, order.Customer, order.BankAccount)
+	account, err := p.BankAccounts.Find(ctx, order.Customer, attempt.Named{
+		BankAccount: order.BankAccount, Card: order.Card,
+	})
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
-	mac, err := p.Auth.PINMAC(order.Customer, order.PIN)
+	confirming, err := p.Auth.Confirm(ctx, auth.Confirmation{
+		Customer: order.Customer, By: order.By, Proof: order.Proof, Intent: auth.Intent{
+			Act: auth.ActWithdrawal, Payee: account.Payee(), PayeeName: account.Masked, Amount: order.Amount,
+		},
+	})
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
@@ -125,8 +134,8 @@ func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer
 	}
 	now := p.Clock.Now()
 	payout := Payout{
-		ID: id.New[id.Payout](now), Customer: order.Customer, BankAccount: account.ID, Amount: order.Amount,
-		State: Pending, Attempt: id.New[id.Attempt](now),
+		ID: id.New[id.Payout](now), Customer: order.Customer, BankAccount: account.BankAccount, Card: account.Card,
+		Amount: order.Amount, State: Pending, Attempt: id.New[id.Attempt](now),
 	}
 	try := attempt.Attempt{
 		ID:        payout.Attempt,
@@ -135,6 +144,7 @@ func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer
 		Customer:  order.Customer,
 		Channel:   account.Channel,
 		BankToken: account.Token,
+		Card:      account.Card,
 		Amount:    order.Amount,
 		Stripe:    p.Stripe,
 	}
@@ -142,14 +152,14 @@ func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer
 	entry := ledger.NewEntry(now, string(payout.ID), p.flows.Withdrawal(string(order.Customer), order.Amount)...)
 	work := id.New[id.Job](now)
 	event := outbox.Event{Kind: "payout.created", Subject: string(payout.ID)}
-	keys := append(p.Ledger.KeysOf(entry.Lines), p.Auth.PINKey(order.Customer))
-	keys = append(keys, ask.Keys()...)
+	keys := append(p.Ledger.KeysOf(entry.Lines), confirming.Keys()...)
+	keys = append(append(keys, ask.Keys()...), p.Attempts.StartKeys(try)...)
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
 		// Within the decision: what was answered is answered as it was, whatever has become of the channel.
 		if refusal != nil {
 			return 0, nil, refusal
 		}
-		if err := p.Auth.RequirePIN(tx, order.Customer, mac); err != nil {
+		if err := confirming.Require(tx, limit.Today{}); err != nil {
 			return 0, nil, err
 		}
 		counted, err := ask.Check(tx)
@@ -163,7 +173,9 @@ func (p *Payouts) Withdraw(ctx context.Context, order Order) (idempotency.Answer
 		row := payout
 		row.CreatedAt, row.Entry = tx.Now(), entry.ID
 		p.table.Put(tx, row)
-		p.Attempts.Start(tx, try, work)
+		if err := p.Attempts.Start(tx, try, work); err != nil {
+			return 0, nil, err
+		}
 		body, err := p.Outbox.Announce(tx, event, row)
 		return 201, body, err
 	})
@@ -194,7 +206,7 @@ func (p *Payouts) sent(try attempt.Attempt) attempt.Step {
 }
 
 // settle is decided when the bank's word is final.
-func (p *Payouts) settle(try attempt.Attempt) attempt.Step {
+func (p *Payouts) settle(_ context.Context, try attempt.Attempt) attempt.Step {
 	now, key, flows := p.Clock.Now(), p.table.Key(try.Subject), ledger.Flows{Stripe: try.Stripe}
 	event := outbox.Event{Subject: try.Subject}
 	cost, err := p.cost(try)
@@ -208,7 +220,7 @@ func (p *Payouts) settle(try attempt.Attempt) attempt.Step {
 		flows.WithdrawalReturned(string(try.Customer), try.Channel, try.Amount)...)
 	act := actOf(try.Customer, try.Amount)
 	keys := append(append(p.Ledger.KeysOf(paid.Lines), p.Ledger.KeysOf(returned.Lines)...), key)
-	keys = append(keys, p.Limits.BackKeys(act)...)
+	keys = append(append(keys, p.Limits.BackKeys(act)...), p.Auth.PINKey(try.Customer))
 	return attempt.Step{Keys: keys, Decide: func(tx *commit.Tx, a attempt.Attempt) error {
 		row, found, err := p.table.Get(tx, key)
 		if err != nil || !found || row.State != Pending {
@@ -217,7 +229,7 @@ func (p *Payouts) settle(try attempt.Attempt) attempt.Step {
 		to, entry := Declined, returned
 		if a.State == channel.AttemptSucceeded {
 			to, entry = Succeeded, paid
-		} else if err := p.Limits.Back(tx, limit.Done{Act: act, At: row.CreatedAt}); err != nil {
+		} else if err := p.giveBack(tx, row, act); err != nil {
 			return err
 		}
 		if row.State, err = row.State.Move(to); err != nil {
@@ -231,6 +243,14 @@ func (p *Payouts) settle(try attempt.Attempt) attempt.Step {
 		event.Kind = "payout." + string(to)
 		return p.Outbox.Add(tx, event, row)
 	}}
+}
+
+// giveBack takes a withdrawal that was not made out of what limits and a wallet that cools off have counted.
+func (p *Payouts) giveBack(tx *commit.Tx, row Payout, act limit.Act) error {
+	if err := p.Limits.Back(tx, limit.Done{Act: act, At: row.CreatedAt}); err != nil {
+		return err
+	}
+	return p.Auth.ReturnSettled(tx, row.Customer, row.Amount, row.CreatedAt)
 }
 
 func (p *Payouts) cost(try attempt.Attempt) (money.Amount, error) {
@@ -247,10 +267,10 @@ func (p *Payouts) Of(ctx context.Context, customer id.Customer, name id.Payout) 
 		row                Payout
 		created, completed int64
 	)
-	err := p.DB.Read.QueryRowContext(ctx, `SELECT id, customer_id, bank_account_id, amount_minor, currency,
+	err := p.DB.Read.QueryRowContext(ctx, `SELECT id, customer_id, bank_account_id, card_id, amount_minor, currency,
 		state, decline_code, attempt_id,
 		entry_id, created_at, completed_at FROM payouts WHERE id = $1`, string(name)).
-		Scan(&row.ID, &row.Customer, &row.BankAccount, &row.Amount.Minor, &row.Amount.Currency,
+		Scan(&row.ID, &row.Customer, &row.BankAccount, &row.Card, &row.Amount.Minor, &row.Amount.Currency,
 			&row.State, &row.DeclineCode, &row.Attempt,
 			&row.Entry, &created, &completed)
 	if errors.Is(err, sql.ErrNoRows) || (err == nil && row.Customer != customer) {
@@ -265,6 +285,7 @@ func payoutsTable(c *commit.Committer) *commit.Table[Payout] {
 		commit.Text("id", func(t *Payout) *string { return (*string)(&t.ID) }),
 		commit.Text("customer_id", func(t *Payout) *string { return (*string)(&t.Customer) }),
 		commit.Text("bank_account_id", func(t *Payout) *string { return (*string)(&t.BankAccount) }),
+		commit.Text("card_id", func(t *Payout) *string { return (*string)(&t.Card) }),
 		commit.Int("amount_minor", func(t *Payout) *int64 { return &t.Amount.Minor }),
 		commit.Text("currency", func(t *Payout) *string { return (*string)(&t.Amount.Currency) }),
 		commit.Text("state", func(t *Payout) *string { return (*string)(&t.State) }).Mutable(),

@@ -31,6 +31,8 @@ type DB struct {
 	direct  *sqlite.Conn // SQLite: the one connection that writes, under write too
 	turn    sync.Mutex   // SQLite: whose turn it is to write
 
+	checkpointer *checkpointer // SQLite
+
 	prepared sync.Map // statements of Query, by text
 }
 
@@ -79,6 +81,9 @@ func (db *DB) Engine() string { return db.dialect.name }
 // Close closes all connections.
 func (db *DB) Close() {
 	_, _ = db.Read.Close(), db.write.Close()
+	if db.checkpointer != nil {
+		_ = db.checkpointer.Close()
+	}
 	if db.direct != nil {
 		db.turn.Lock() // whoever writes ends first
 		defer db.turn.Unlock()

@@ -54,7 +54,7 @@ const sqliteBusyTimeout = 10 * time.Second
 func sqlitePragmas() []string {
 	return []string{
 		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-65536)", "temp_store(MEMORY)",
-		"wal_autocheckpoint(8192)",
+		fmt.Sprintf("wal_autocheckpoint(%d)", checkpointForce),
 	}
 }
 
@@ -84,6 +84,9 @@ func openSQLite(source string, db *DB) error {
 	read, err := sql.Open("sqlite", "file:"+file+"?"+query.Encode())
 	if err != nil {
 		return errors.Join(fmt.Errorf("open %s: %w", file, err), conn.Close())
+	}
+	if db.checkpointer, err = startCheckpointer(file, &db.turn); err != nil {
+		return errors.Join(err, read.Close(), conn.Close())
 	}
 	read.SetMaxOpenConns(max(4, runtime.NumCPU()))
 	read.SetMaxIdleConns(max(4, runtime.NumCPU()))

@@ -8,11 +8,16 @@
 //	pin       1        –            HMAC key of the payment PINs
 //	device    n        device id    secret of one device's payment codes
 //	sign      1        purpose      seed of an Ed25519 key
-//	seal      1        purpose      AES-256-GCM key of what is kept encrypted: see Seal
-//	mac       1        purpose      HMAC key of what is looked up without being kept: see MAC
+//	fingerprint  1        purpose      HMAC key of look-ups of what is sealed
+//	wrap         1        –            the local key store's key, which wraps data keys
+//	seal         0        purpose      data key where no database is attached
+//	mac          1        purpose      HMAC key of other short secrets: codes, gestures
 //
-// Whoever loses the root secret loses every payment PIN, every device's codes, every identity document and the
-// signatures' continuity, so it belongs in the backup, apart from the database.
+// What must be read again is sealed under data keys (envelope.go): random, by purpose and version, stored in the
+// database and wrapped by a key store (keystore.go), so that they can be rotated and destroyed (rotate.go, reseal.go).
+//
+// Whoever loses the root secret loses every payment PIN, every device's codes, the signatures'
+// continuity and all that is sealed, so it belongs in the backup, apart from the database.
 package vault
 
 import (
@@ -41,7 +46,11 @@ const (
 
 // Vault derives keys from the root secret. It is safe for many goroutines and prints nothing secret.
 type Vault struct {
+	// Metrics are the vault's own measurements; register them where metrics are served.
+	Metrics *Metrics
+
 	keys *keys // behind a pointer, so that no verb of fmt reaches them
+	ring *keyring
 }
 
 type keys struct {
@@ -58,6 +67,8 @@ func derived(root []byte) (*Vault, error) {
 	v := &Vault{keys: &keys{root: prk}}
 	pin := v.key("pin", 1, "")
 	v.keys.pin = pin[:]
+	v.Metrics = newMetrics()
+	v.ring = &keyring{purposes: map[string]*purposeKeys{}}
 	return v, nil
 }
 

@@ -14,8 +14,8 @@ import (
 // nobody spends from a frozen wallet, and a refusal leaves customer and accounts as they were. Sessions may act on
 // what they knew for two seconds more; the books refuse them.
 //
-// Errors: party.customer_not_found, party.bad_state, party.state_conflict, ledger.not_empty for closing a wallet with
-// money.
+// Errors: party.customer_not_found, party.bad_state, party.state_conflict, party.not_frozen, ledger.not_empty for
+// closing a wallet with money.
 func (w *Wallets) SetState(ctx context.Context, customer id.Customer, to party.State) error {
 	accounts := make([]ledger.AccountID, len(w.Currencies))
 	for i, currency := range w.Currencies {
@@ -23,7 +23,7 @@ func (w *Wallets) SetState(ctx context.Context, customer id.Customer, to party.S
 	}
 	keys := append(w.Ledger.Keys(accounts...), w.Parties.CustomerKey(customer))
 	err := w.Committer.Do(ctx, keys, func(tx *commit.Tx) error {
-		if err := w.Parties.MoveCustomer(tx, customer, to); err != nil {
+		if err := w.Parties.MoveCustomer(ctx, tx, customer, to); err != nil {
 			return err
 		}
 		// Also where the customer's state is that already: an account that differs is put right.

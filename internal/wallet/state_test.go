@@ -104,13 +104,13 @@ func TestSetState(t *testing.T) {
 		f.fund(t, customer, money.Amount{Minor: 7, Currency: "USD"}) // money may come
 		refused(customer, party.StateClosed, "ledger.not_empty")     // not half of it either: the CNY account is empty
 		set(party.StateActive, "active CNY open USD open")
-		refused(customer, party.StateClosed, "ledger.not_empty")
+		refused(customer, party.StateClosed, "party.not_frozen")
 		// An account that differs is put right.
-		if err := f.ledger.ChangeState(
-			t.Context(),
-			ledger.AccountID("2001:CNY:"+string(customer)),
-			ledger.Frozen,
-		); err != nil {
+		differs := ledger.AccountID("2001:CNY:" + string(customer))
+		err := f.committer.Do(t.Context(), f.ledger.Keys(differs), func(tx *commit.Tx) error {
+			return f.ledger.SetState(tx, differs, ledger.Frozen)
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
 		set(party.StateActive, "active CNY open USD open")
@@ -121,6 +121,7 @@ func TestSetState(t *testing.T) {
 		if err := f.post(t, back); err != nil {
 			t.Fatal(err)
 		}
+		set(party.StateFrozen, "frozen CNY frozen USD frozen")
 		set(party.StateClosed, "closed CNY closed USD closed")
 		set(party.StateClosed, "closed CNY closed USD closed")
 		refused(customer, party.StateActive, "party.state_conflict")

@@ -42,7 +42,8 @@ type owner struct {
 	customer id.Customer
 }
 
-// Parts are what Wallets is made of. Devices are rows of package auth; Currencies are those of the customers' accounts.
+// Parts are what Wallets is made of. Devices are rows of package auth; Currencies are those of the customers'
+// accounts.
 type Parts struct {
 	Committer  *commit.Committer
 	Clock      *clock.Clock
@@ -67,8 +68,8 @@ func (w *Wallets) Secret(device id.Device) [vault.KeySize]byte {
 // NextCode makes the next payment code for a phone that is online, and says until when it holds.
 // Nothing is stored: asked twice before a code is used, it gives the same one.
 //
-// Errors: auth.device_not_found, wallet.device_revoked, wallet.code_wait (Limited, with RetryAfter: ten codes
-// were used within a step).
+// Errors: auth.device_not_found, wallet.device_revoked, auth.device_proof_missing (a device that proves itself makes
+// its codes by itself), wallet.code_wait (Limited, with RetryAfter: ten codes were used within a step).
 func (w *Wallets) NextCode(ctx context.Context, name id.Device) (string, time.Time, error) {
 	device, err := w.Auth.Device(ctx, name)
 	if err != nil {
@@ -77,6 +78,11 @@ func (w *Wallets) NextCode(ctx context.Context, name id.Device) (string, time.Ti
 	if device.State != auth.DeviceActive {
 		return "", time.Time{}, fault.New(fault.Forbidden, "wallet.device_revoked", "this device can't pay any more").
 			WithHint("sign in again")
+	}
+	if device.Proves { // or a stolen session token would be worth a payment without any proof
+		return "", time.Time{}, fault.New(fault.Forbidden, "auth.device_proof_missing",
+			"this device has promised to prove itself: it makes its payment codes").
+			WithHint("compute the code from the device's secret, which proves that it has it")
 	}
 	now := w.Clock.Now()
 	step, n := StepOf(now), 0

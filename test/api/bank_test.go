@@ -6,9 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/feiqian/feiqian/internal/api/apitest"
+	"github.com/feiqian/feiqian/internal/card"
 	"github.com/feiqian/feiqian/internal/channel"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
+	"github.com/feiqian/feiqian/internal/sandbox/bank"
 )
 
 // bankCase is one amount that the sandbox's bank treats in its own way, and what must come of it.
@@ -65,50 +68,122 @@ type bankOrder struct {
 	Attempt     id.Attempt `json:"attempt_id"`
 }
 
-// TestBankOrders sends every kind of trouble through a top-up and through a withdrawal, each for a customer of
-// its own and
-// all at once; money is where it belongs while the outcome is unknown, and at the end.
+// bankWay says which orders a test sends: by which door, in or out, by bank account or by card.
+type bankWay struct {
+	path      string
+	out, card bool
+}
+
+// cases adds what only an issuer refuses.
+func (b bankWay) cases() []bankCase {
+	if !b.card {
+		return bankCases()
+	}
+	return append(bankCases(), bankCase{
+		name: "AgreementSuspended", amount: 190_06, state: "declined", decline: "agreement_suspended",
+		orderEnd: channel.AttemptDeclined,
+	})
+}
+
+// payer makes a person, with money where it is to go out: money comes from the party that it goes back to.
+func (b bankWay) payer(t *testing.T, w *world) person {
+	t.Helper()
+	balance := map[bool]int64{true: 200_00}[b.out]
+	if !b.card {
+		return w.person(t, balance)
+	}
+	p := w.withCard(t)
+	if balance > 0 {
+		w.topUpBy(t, p, p.cardMoney(w, "/wallet/v1/top_ups", balance))
+	}
+	return p
+}
+
+func (b bankWay) order(w *world, p person, amount int64) apitest.Request {
+	if b.card {
+		return p.cardMoney(w, b.path, amount)
+	}
+	return p.bankMoney(w, b.path, amount)
+}
+
+func (b bankWay) books(w *world) *bank.Server {
+	if b.card {
+		return w.issuer.Books()
+	}
+	return w.bank
+}
+
+// TestBankOrders sends every kind of trouble through a top-up and through a withdrawal, at the bank and at the card
+// issuer, each for a customer of its own and all at once; money is where it belongs while the outcome is unknown, and
+// at the end.
 func TestBankOrders(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{"/wallet/v1/top_ups", "/wallet/v1/withdrawals"} {
-		out := strings.HasSuffix(path, "withdrawals")
-		t.Run(path[len("/wallet/v1/"):], func(t *testing.T) {
+	for name, way := range map[string]bankWay{
+		"top_ups":          {path: "/wallet/v1/top_ups"},
+		"withdrawals":      {path: "/wallet/v1/withdrawals", out: true},
+		"card_top_ups":     {path: "/wallet/v1/top_ups", card: true},
+		"card_withdrawals": {path: "/wallet/v1/withdrawals", out: true, card: true},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			each(t, func(t *testing.T, w *world) { w.bankOrders(t, path, out) })
+			each(t, func(t *testing.T, w *world) { w.bankOrders(t, way) })
 		})
 	}
 }
 
-func (w *world) bankOrders(t *testing.T, path string, out bool) {
+func (w *world) bankOrders(t *testing.T, way bankWay) {
 	t.Helper()
-	const balance = 200_00
-	cases := bankCases()
+	cases := way.cases()
 	people, orders := make([]person, len(cases)), make([]bankOrder, len(cases))
 	for i := range cases {
-		people[i] = w.person(t, map[bool]int64{true: balance}[out])
+		people[i] = way.payer(t, w)
 	}
+	w.quiet(t)
 	before := w.balances(t)
 	for i, c := range cases {
-		w.ok(t, 201, people[i].bankMoney(w, path, c.amount), &orders[i])
+		w.ok(t, 201, way.order(w, people[i], c.amount), &orders[i])
 		if orders[i].State != "pending" {
 			t.Errorf("%s begins %s", c.name, orders[i].State)
 		}
 	}
 	for i, c := range cases {
-		w.awaitBank(t, path, c, people[i], &orders[i])
+		w.awaitBank(t, way.path, c, people[i], &orders[i])
 	}
 	// What is unknown stays on its way: the customer has it no more, and the bank not yet.
 	open := before.moved(w.balances(t))
-	if want := map[bool]int64{true: 190_13}[out]; open["1102"] != want || open["2002"] != 0 {
+	if want := map[bool]int64{true: 190_13}[way.out]; open["1102"] != want || open["2002"] != 0 {
 		t.Errorf("in transit: %v, want %d", open, want)
 	}
+	w.agreementsCount(t, way, cases, people, orders)
 	w.Clock.Advance(40 * time.Second) // beyond the grace in which "not found" is not believed
 	for i, c := range cases {
 		c.unknown = false
-		w.awaitBank(t, path, c, people[i], &orders[i])
+		w.awaitBank(t, way.path, c, people[i], &orders[i])
 	}
 	w.quiet(t)
-	w.checkBank(t, cases, people, orders, out, before)
+	w.checkBank(t, way, cases, people, orders, before)
+	w.agreementsCount(t, way, cases, people, orders)
+}
+
+// agreementsCount checks that each card's agreement counts what was debited or may yet be, and nothing that was refused.
+func (w *world) agreementsCount(t *testing.T, way bankWay, cases []bankCase, people []person, orders []bankOrder) {
+	t.Helper()
+	if !way.card {
+		return
+	}
+	for i, c := range cases {
+		want := int64(10_000_00)
+		if way.out {
+			want -= 200_00 // its money came by this card
+		} else if orders[i].State != "declined" {
+			want -= c.amount
+		}
+		var terms card.Terms
+		w.ok(t, 200, people[i].card("GET", people[i].cardID, "/agreement", nil), &terms)
+		if terms.RemainingToday.Minor != want {
+			t.Errorf("%s: %s remain, want %d", c.name, terms.RemainingToday, want)
+		}
+	}
 }
 
 // awaitBank waits for the end of an order, or until an unknown one was asked about in vain.
@@ -126,19 +201,20 @@ func (w *world) awaitBank(t *testing.T, path string, c bankCase, p person, order
 
 func (w *world) checkBank(
 	t *testing.T,
+	way bankWay,
 	cases []bankCase,
 	people []person,
 	orders []bankOrder,
-	out bool,
 	before balances,
 ) {
 	t.Helper()
-	want := balances{}
+	want, ends := balances{}, map[string]int{"created": len(cases)}
 	for i, c := range cases {
+		ends[c.state]++
 		if orders[i].State != c.state || orders[i].DeclineCode != c.decline {
 			t.Errorf("%s ends %s %s, want %s %s", c.name, orders[i].State, orders[i].DeclineCode, c.state, c.decline)
 		}
-		booked, err := w.bank.Booked(t.Context(), string(orders[i].Attempt))
+		booked, err := way.books(w).Booked(t.Context(), string(orders[i].Attempt))
 		must(t, err)
 		if (booked == 1) != (c.state == "succeeded") {
 			t.Errorf("%s: %s here, booked %d times there", c.name, c.state, booked)
@@ -154,8 +230,8 @@ func (w *world) checkBank(
 		if c.state != "succeeded" {
 			continue
 		}
-		cost := (c.amount*10 + 5_000) / 10_000
-		sign := map[bool]int64{true: -1, false: 1}[out]
+		cost := (c.amount*map[bool]int64{true: 20, false: 10}[way.card] + 5_000) / 10_000
+		sign := map[bool]int64{true: -1, false: 1}[way.out]
 		want["2001:"+string(people[i].id)] = sign * c.amount
 		want["1001"] += sign * c.amount
 		want["5001"] += cost
@@ -165,10 +241,10 @@ func (w *world) checkBank(
 		t.Errorf("moved %v\nwant  %v", got, want)
 	}
 	for _, event := range []string{"created", "succeeded", "declined"} {
-		kind := map[bool]string{true: "payout.", false: "top_up."}[out] + event
+		kind := map[bool]string{true: "payout.", false: "top_up."}[way.out] + event
 		n := w.events(t, kind, "SELECT subject FROM attempts WHERE id >= $1", string(orders[0].Attempt))
-		if wantEvents := map[string]int{"created": 16, "succeeded": 9, "declined": 7}[event]; n != wantEvents {
-			t.Errorf("%d events %s, want %d", n, kind, wantEvents)
+		if n != ends[event] {
+			t.Errorf("%d events %s, want %d", n, kind, ends[event])
 		}
 	}
 	w.agree(t)

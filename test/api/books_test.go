@@ -5,19 +5,27 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/feiqian/feiqian/internal/card"
+	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/commit"
 	"github.com/feiqian/feiqian/internal/ledger"
+	"github.com/feiqian/feiqian/internal/sandbox/bank"
 )
 
-// quiet waits until the instance has nothing under way: no job, no attempt whose end is open, no arrival to come.
+// quiet waits until the instance has nothing under way: no job, no attempt whose end is open, no arrival to come, no
+// payment that is to expire.
 func (w *world) quiet(t testing.TB) {
 	t.Helper()
 	eventually(t, "quiet", func() bool {
 		// The instance reads the statement every second by itself; reading it twice is no harm.
-		must(t, w.Attempts.Arrive(t.Context(), "bank", "CNY"))
+		for _, party := range []string{"bank", card.Channel} {
+			must(t, w.Attempts.Arrive(t.Context(), party, "CNY"))
+		}
 		return w.count(t, `SELECT (SELECT count(*) FROM jobs)
 			+ (SELECT count(*) FROM attempts WHERE state IN ('created', 'sent', 'pending', 'unknown'))
-			+ (SELECT count(*) FROM attempts WHERE state = 'succeeded' AND arrived_at = 0)`) == 0
+			+ (SELECT count(*) FROM attempts WHERE state = 'succeeded' AND arrived_at = 0)
+			+ (SELECT count(*) FROM payments WHERE state = 'created' AND expires_at <= $1)`,
+			clock.Micros(w.Clock.Now())) == 0
 	})
 }
 
@@ -78,7 +86,7 @@ func (w *world) moves(t *testing.T, want balances, act func()) {
 	w.agree(t)
 }
 
-// agree verifies the books and compares them with the bank's.
+// agree verifies the books and compares them with the bank's and the card issuer's: each holds a part of the reserve.
 func (w *world) agree(t testing.TB) {
 	t.Helper()
 	report, err := ledger.Verify(t.Context(), w.DB, ledger.VerifyOptions{TrustedKeys: []string{w.Log.Key()}})
@@ -99,12 +107,18 @@ func (w *world) agree(t testing.TB) {
 			t.Errorf("the trial balance fails: %+v", proof)
 		}
 	}
-	accounts, err := w.bank.Accounts(t.Context())
-	must(t, err)
-	for _, account := range accounts {
-		if account.Number == "reserve-CNY" && account.Balance.Minor != reserve {
-			t.Errorf("the bank holds %d for us, our books say %d", account.Balance.Minor, reserve)
+	var held int64
+	for _, party := range []*bank.Server{w.bank, w.issuer.Books()} {
+		accounts, err := party.Accounts(t.Context())
+		must(t, err)
+		for _, account := range accounts {
+			if account.Number == "reserve-CNY" {
+				held += account.Balance.Minor
+			}
 		}
+	}
+	if held != reserve {
+		t.Errorf("bank and issuer hold %d for us, our books say %d", held, reserve)
 	}
 }
 

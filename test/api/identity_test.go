@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"github.com/feiqian/feiqian/internal/config"
 	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/identity"
+	"github.com/feiqian/feiqian/internal/limit"
 	"github.com/feiqian/feiqian/internal/party"
 	"github.com/feiqian/feiqian/internal/sandbox/authority"
 )
@@ -280,7 +282,24 @@ func TestIdentityRefused(t *testing.T) {
 		w.refused(t, 403, "auth.frozen", doc(nil))
 		w.refused(t, 403, "auth.frozen", p.image("front", asJPEG))
 		w.refused(t, 403, "auth.frozen", p.identityPost("/checks", map[string]any{"channel": "authority"}))
-		w.ok(t, 200, get("/wallet/v1/identity", p.token), nil)
+		var view identity.View
+		w.ok(t, 200, get("/wallet/v1/identity", p.token), &view)
+		// What classes allow is what the jurisdiction's preset says, and nothing of its own.
+		preset, err := limit.ReadPreset(w.Config.Jurisdiction)
+		must(t, err)
+		for _, class := range view.Classes {
+			for _, shown := range class.Limits {
+				found := slices.ContainsFunc(preset.Rules, func(r limit.Rule) bool {
+					return r.ID == shown.Rule && r.Kind == "class" && r.Period == shown.Period && *r.Minor == *shown.Minor
+				})
+				if !found {
+					t.Errorf("class %d shows %+v", class.Class, shown)
+				}
+			}
+			if len(class.Limits) == 0 {
+				t.Errorf("class %d shows no limit", class.Class)
+			}
+		}
 	})
 }
 
@@ -326,7 +345,12 @@ func TestIdentityReview(t *testing.T) {
 		if view.State != identity.StateReview || view.Reason != identity.ReasonRefusedBefore {
 			t.Errorf("%+v", view)
 		}
-		w.ok(t, 200, decide(second, "approve"), &view)
+		var out identity.Overridden
+		w.done(t, 200, decide(second, "approve"), &out)
+		if out.State != identity.StateOpen || !out.Later || out.Class != 0 {
+			t.Errorf("%+v", out)
+		}
+		w.ok(t, 200, get("/ops/v1/identity/reviews/"+string(second.id), compliance), &view)
 		if view.State != identity.StateOpen || !view.Later || view.Next.Class != 2 {
 			t.Errorf("%+v", view)
 		}
@@ -336,7 +360,7 @@ func TestIdentityReview(t *testing.T) {
 			"identity.not_found",
 			get("/ops/v1/identity/reviews/"+string(id.New[id.Customer](instant)), compliance),
 		)
-	})
+	}, alone)
 }
 
 // lockedBuffer takes what is logged.

@@ -242,8 +242,8 @@ func TestTexts(t *testing.T) {
 			w.refused(t, test.status, test.code, transfer(test.change))
 		}
 		// Too little money: refused, and not counted as anything.
-		w.refused(t, 409, "payment.insufficient_funds", transfer(map[string]any{"amount": 400_000}))
-		w.refused(t, 409, "payment.insufficient_funds", p.bankMoney(w, "/wallet/v1/withdrawals", 1_000_000))
+		w.refused(t, 409, "payment.insufficient_funds", w.withCode(t, p, transfer(map[string]any{"amount": 400_000})))
+		w.refused(t, 409, "payment.insufficient_funds", w.withCode(t, p, p.bankMoney(w, "/wallet/v1/withdrawals", 1_000_000)))
 		w.refused(t, 409, "payment.insufficient_funds", payee.confirm(w, w.created(t, s, 100).ID))
 		// Beyond what the bank takes at once.
 		w.refused(t, 400, "channel.amount_out_of_range", p.bankMoney(w, "/wallet/v1/top_ups", 5_000_000_01))

@@ -110,8 +110,11 @@ func (o operation) check(t *testing.T, route api.Route) {
 	}
 	moves := []string{
 		"create_payment",
-		"void_payment",
-		"create_refund",
+		"void_payment", "capture_payment", "raise_payment", "split_payment", "release_payment", "release_escrow",
+		"create_checkout", "create_payment_link", "create_qr_code", "pay_qr_code", "transfer_to_qr_code",
+		"ask_refund", "withdraw_refund", "create_portal_refund", "approve_refund", "reject_refund",
+		"approve_portal_refund", "reject_portal_refund", "approve_any_refund", "reject_any_refund",
+		"create_refund", "create_staff_refund", "create_entry",
 		"create_top_up",
 		"create_withdrawal",
 		"create_transfer",
@@ -119,7 +122,10 @@ func (o operation) check(t *testing.T, route api.Route) {
 	}
 	if slices.Contains(moves, route.Name) != o.has("Idempotency-Key", "header") ||
 		slices.Contains(moves, route.Name) != o.has("dry_run", "query") {
-		t.Errorf("%s: an act that moves money has an idempotency key and a dry run, and nothing else has", route.Name)
+		t.Errorf(
+			"%s: an act that moves money or makes what takes it has an idempotency key and a dry run, and nothing else has",
+			route.Name,
+		)
 	}
 }
 

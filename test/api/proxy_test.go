@@ -17,7 +17,7 @@ func TestProxy(t *testing.T) {
 		answer := w.call(t, apitest.Request{
 			Method: "POST", Path: "/wallet/v1/register",
 			Header: map[string]string{"X-Forwarded-For": fmt.Sprintf("192.0.2.%d, 203.0.113.%d", w.next()%250, n)},
-			Body:   `{"phone":"12345","name":"x","password":"correct horse"}`,
+			Body:   `{"phone":"12345","name":"x","password":"correct horse","code_id":"none","code":"000000"}`,
 		})
 		if answer.Status == 429 {
 			answer.Problem(t, 429, "request.too_many")

@@ -11,6 +11,7 @@ import (
 	"github.com/feiqian/feiqian/internal/api"
 	"github.com/feiqian/feiqian/internal/api/apitest"
 	"github.com/feiqian/feiqian/internal/auth"
+	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/party"
 	"github.com/feiqian/feiqian/internal/payment"
 	"github.com/feiqian/feiqian/internal/wallet"
@@ -310,9 +311,13 @@ func TestFrozen(t *testing.T) {
 			Method: "PUT", Path: "/ops/v1/customers/" + string(p.id) + "/state", Token: w.staff(t, party.RoleSupport),
 			Body: map[string]any{"state": "closed"},
 		}
+		w.refused(t, 409, "party.not_frozen", refusal)
+		w.setState(t, p, "frozen")
 		w.refused(t, 409, "ledger.not_empty", refusal)
+		w.setState(t, p, "active")
 		w.Clock.Advance(3 * time.Second)
 		w.ok(t, 201, p.transfer(w, other, 9_900), nil)
+		w.setState(t, p, "frozen")
 		w.ok(t, 204, refusal, nil)
 		// The session may not know yet; a top-up that the closed account could not take is not begun.
 		topUp := w.call(t, p.bankMoney(w, "/wallet/v1/top_ups", 100))
@@ -360,6 +365,7 @@ func TestCloseUnderWay(t *testing.T) {
 		}
 		w.Clock.Advance(3 * time.Second)
 		w.ok(t, 201, p.transfer(w, other, 190_13), nil)
+		w.setState(t, p, "frozen")
 		w.setState(t, p, "closed")
 		w.agree(t)
 	})
@@ -396,7 +402,10 @@ func TestLife(t *testing.T) {
 		}
 		voided, paid := w.created(t, s, 100), w.paid(t, s, p, 100)
 		w.ok(t, 200, s.void(w, voided.ID), nil)
-		for of, is := range map[payment.Payment]payment.State{short: payment.Expired, voided: payment.Voided, paid: payment.Succeeded} {
+		for _, of := range []payment.Payment{short, voided, paid} {
+			is := map[id.Payment]payment.State{
+				short.ID: payment.Expired, voided.ID: payment.Voided, paid.ID: payment.Succeeded,
+			}[of.ID]
 			w.refused(t, 409, "payment.already_"+string(is), s.void(w, of.ID))
 			w.refused(t, 409, "payment.already_"+string(is), p.confirm(w, of.ID))
 			if is != payment.Succeeded {

@@ -156,17 +156,22 @@ func TestCloseRace(t *testing.T) {
 		for range 6 {
 			p := w.person(t, 0)
 			w.ok(t, 201, rich.transfer(w, p, 100), nil)
-			calls := []apitest.Request{
-				p.transfer(w, rich, 100), rich.transfer(w, p, 50),
-				{
+			state := func(to string) apitest.Request {
+				return apitest.Request{
 					Method: "PUT", Path: "/ops/v1/customers/" + string(p.id) + "/state", Token: support,
-					Body: map[string]any{"state": "closed"},
-				},
+					Body: map[string]any{"state": to},
+				}
 			}
+			calls := []apitest.Request{p.transfer(w, rich, 100), rich.transfer(w, p, 50), state("closed")}
 			answers := make([]apitest.Answer, len(calls))
 			var wg sync.WaitGroup
 			for i, call := range calls {
-				wg.Go(func() { _, answers[i] = w.send(t, call) })
+				wg.Go(func() {
+					if i == len(calls)-1 {
+						w.ok(t, 204, state("frozen"), nil)
+					}
+					_, answers[i] = w.send(t, call)
+				})
 			}
 			wg.Wait()
 			closed := w.count(t, "SELECT count(*) FROM customers WHERE id = $1 AND state = 'closed'", string(p.id))

@@ -9,6 +9,7 @@ package api_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -26,6 +27,7 @@ import (
 	"github.com/feiqian/feiqian/internal/api/apitest"
 	"github.com/feiqian/feiqian/internal/app"
 	"github.com/feiqian/feiqian/internal/auth"
+	"github.com/feiqian/feiqian/internal/card"
 	"github.com/feiqian/feiqian/internal/channel"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/config"
@@ -36,6 +38,8 @@ import (
 	"github.com/feiqian/feiqian/internal/payment"
 	"github.com/feiqian/feiqian/internal/sandbox/authority"
 	"github.com/feiqian/feiqian/internal/sandbox/bank"
+	"github.com/feiqian/feiqian/internal/sandbox/issuer"
+	"github.com/feiqian/feiqian/internal/sandbox/smsc"
 	"github.com/feiqian/feiqian/internal/sqldb/sqldbtest"
 )
 
@@ -50,6 +54,8 @@ type world struct {
 	engine    string
 	bank      *bank.Server
 	authority *authority.Server
+	issuer    *issuer.Server
+	sms       *smsc.Server
 	url       string
 	client    *http.Client
 	serial    atomic.Int64
@@ -75,6 +81,7 @@ func start(t *testing.T, engine string, change ...func(*config.Config)) *world {
 	cfg := config.Default()
 	cfg.DataDir, cfg.Database, cfg.VaultKeyFile = dir, sqldbtest.URL(t, engine), filepath.Join(dir, "vault.key")
 	cfg.Listen, cfg.SandboxListen, cfg.AuthorityListen = listener.Addr().String(), "127.0.0.1:0", "127.0.0.1:0"
+	cfg.SandboxSMSListen, cfg.SandboxIssuerListen = "127.0.0.1:0", "127.0.0.1:0"
 	for _, set := range change {
 		set(&cfg)
 	}
@@ -83,7 +90,10 @@ func start(t *testing.T, engine string, change ...func(*config.Config)) *world {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var (
 		server    *bank.Server
-		channels  []channel.Channel
+		issuers   *issuer.Server
+		way       card.Issuer
+		centre    *smsc.Server
+		outside   app.Outside
 		people    *authority.Server
 		verifiers []identity.Verifier
 	)
@@ -92,13 +102,20 @@ func start(t *testing.T, engine string, change ...func(*config.Config)) *world {
 		must(t, err)
 		started, route, err := app.StartBank(ctx, cfg, sandbox, clk)
 		must(t, err)
-		server, channels = started, append(channels, route)
+		server, outside.Channels = started, []channel.Channel{route}
+		centre, outside.Sender, err = app.StartSMS(ctx, cfg, sandbox, clk)
+		must(t, err)
 		people, verifiers, err = app.StartAuthority(ctx, cfg, sandbox, clk)
 		must(t, err)
+		cards, err := app.StartIssuer(ctx, cfg, sandbox, clk)
+		must(t, err)
+		issuers, way = cards.Server, cards.Binding
+		outside.Channels = append(outside.Channels, cards.Orders)
 	}
-	instance, err := app.New(ctx, cfg, clk, "test", channels...)
+	instance, err := app.NewWith(ctx, cfg, clk, "test", outside)
 	must(t, err)
 	instance.Identity.Register(verifiers...)
+	instance.ConnectIssuer(way)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -115,15 +132,19 @@ func start(t *testing.T, engine string, change ...func(*config.Config)) *world {
 		if server == nil {
 			return
 		}
-		if err := server.Close(); err != nil {
-			t.Errorf("close the bank: %v", err)
+		if err := errors.Join(server.Close(), centre.Close()); err != nil {
+			t.Errorf("close the bank and the SMS centre: %v", err)
 		}
 		if err := people.Close(); err != nil {
 			t.Errorf("close the authority: %v", err)
 		}
+		if err := issuers.Close(); err != nil {
+			t.Errorf("close the issuer: %v", err)
+		}
 	})
 	return &world{
-		App: instance, engine: engine, bank: server, authority: people, url: "http://" + listener.Addr().String(),
+		App: instance, engine: engine, bank: server, authority: people, issuer: issuers, sms: centre,
+		url:    "http://" + listener.Addr().String(),
 		client: &http.Client{Transport: transport},
 	}
 }
@@ -221,6 +242,7 @@ type person struct {
 	device      auth.Device
 	bankAccount id.BankAccount
 	number      string
+	cardID      id.Card // of who has one bound
 }
 
 const (
@@ -262,8 +284,13 @@ func (w *world) person(t testing.TB, balance int64) person {
 // topUp tops up and waits until it has succeeded.
 func (w *world) topUp(t testing.TB, p person, amount int64) payment.TopUp {
 	t.Helper()
+	return w.topUpBy(t, p, p.bankMoney(w, "/wallet/v1/top_ups", amount))
+}
+
+func (w *world) topUpBy(t testing.TB, p person, call apitest.Request) payment.TopUp {
+	t.Helper()
 	var topUp payment.TopUp
-	w.ok(t, 201, p.bankMoney(w, "/wallet/v1/top_ups", amount), &topUp)
+	w.ok(t, 201, call, &topUp)
 	for range 20 {
 		w.ok(t, 200, get("/wallet/v1/top_ups/"+string(topUp.ID)+"?wait=5", p.token), &topUp)
 		if topUp.State != payment.TopUpPending {
@@ -271,7 +298,7 @@ func (w *world) topUp(t testing.TB, p person, amount int64) payment.TopUp {
 		}
 	}
 	if topUp.State != payment.Succeeded {
-		t.Fatalf("top-up of %d is %s", amount, topUp.State)
+		t.Fatalf("top-up of %s is %s", topUp.Amount, topUp.State)
 	}
 	return topUp
 }
@@ -374,7 +401,18 @@ func (w *world) staff(t testing.TB, role party.Role) string {
 		auth.NewStaff{Email: email, Name: "Staff of Test", Role: role, Password: password},
 	)
 	must(t, err)
-	in, err := w.Auth.SignInStaff(t.Context(), auth.StaffSignInRequest{Email: email, Password: password})
+	return w.signInStaff(t, email)
+}
+
+// signInStaff opens a session with an authenticator app, which it sets up before.
+func (w *world) signInStaff(t testing.TB, email string) string {
+	t.Helper()
+	request := auth.StaffSignInRequest{Email: email, Password: password}
+	enrolment, err := w.Auth.BeginStaffTOTP(t.Context(), request)
+	must(t, err)
+	request.TOTP, err = auth.TOTPCode(enrolment.Secret, w.Clock.Now())
+	must(t, err)
+	in, err := w.Auth.SignInStaff(t.Context(), request)
 	must(t, err)
 	return in.Token
 }

@@ -1,7 +1,8 @@
 // Package bankhttp reaches a bank that speaks JSON over HTTPS with signed messages (RFC 9421,
 // Ed25519): every order, answer and notice is signed, and an answer is bound to its request.
 //
-// The bank's endpoints stand under /bank/v1; messages.go has what goes over the wire.
+// The bank's endpoints stand under /bank/v1; messages.go has what goes over the wire. A card issuer is a bank whose
+// accounts are cards: cards.go reaches it by the same messages.
 package bankhttp
 
 import (
@@ -14,8 +15,9 @@ import (
 	"time"
 
 	"github.com/feiqian/feiqian/internal/channel"
-	"github.com/feiqian/feiqian/internal/channel/httpsig"
 	"github.com/feiqian/feiqian/internal/clock"
+	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/httpsig"
 	"github.com/feiqian/feiqian/internal/money"
 )
 
@@ -40,7 +42,7 @@ type Config struct {
 	Client *http.Client
 	// Clock tells the time of signatures.
 	Clock *clock.Clock
-	// Terms are limits and price by currency; nil is DefaultTerms.
+	// Terms are limits and price by currency; nil is DefaultTerms, and for NewCards CardTerms.
 	Terms []channel.Terms
 	// NotFoundGrace is how long "not found" is not believed; at least, and by default, the time-out
 	// and half a minute.
@@ -50,10 +52,9 @@ type Config struct {
 // Channel is a bank as a channel. It is safe for many goroutines.
 type Channel struct {
 	capabilities channel.Capabilities
-	base         *url.URL
-	key          httpsig.PrivateKey
+	prefix       string // where the endpoints stand
+	peer         *httpsig.Peer
 	bankKey      httpsig.PublicKey
-	client       *http.Client
 	clock        *clock.Clock
 }
 
@@ -61,27 +62,15 @@ type Channel struct {
 //
 // Errors: a setting that is missing or wrong.
 func New(config Config) (*Channel, error) {
-	base, err := url.Parse(config.BaseURL)
-	switch {
-	case err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") || base.RawQuery != "":
-		return nil, errors.New("bank channel: BaseURL must be an http or https address without a query")
-	case config.Client == nil || config.Client.Timeout <= 0:
-		return nil, errors.New("bank channel: Client must have a time-out")
-	case config.Clock == nil:
-		return nil, errors.New("bank channel: Clock is missing")
-	}
-	if err := errors.Join(config.Key.Check(), config.BankKey.Check()); err != nil {
+	peer, err := httpsig.NewPeer(httpsig.PeerConfig{
+		BaseURL: config.BaseURL, Key: config.Key, PeerKey: config.BankKey, Client: config.Client, Clock: config.Clock,
+		AnswerMax: answerMax,
+	})
+	if err != nil {
 		return nil, fmt.Errorf("bank channel: %w", err)
 	}
-	client := *config.Client
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Channel{
-		capabilities: capabilities(config),
-		base:         base,
-		key:          config.Key,
-		bankKey:      config.BankKey,
-		client:       &client,
-		clock:        config.Clock,
+		capabilities: capabilities(config), prefix: "/bank/v1", peer: peer, bankKey: config.BankKey, clock: config.Clock,
 	}, nil
 }
 
@@ -137,6 +126,8 @@ func declines() []channel.Decline {
 		line(channel.DeclineCurrencyMismatch, channel.RetryOther),
 		line(channel.DeclineOriginalNotFound, channel.RetryNever),
 		line(channel.DeclineRefundExceedsOriginal, channel.RetryNever),
+		line(channel.DeclineAgreementSuspended, channel.RetryOther),
+		line(channel.DeclineAgreementEnded, channel.RetryOther),
 		line(channel.DeclineInvalidOrder, channel.RetryNever),
 	}
 }
@@ -170,7 +161,7 @@ func (c *Channel) order(ctx context.Context, kind channel.Kind, order orderReque
 	if err := order.check(kind); err != nil {
 		return channel.Result{}, err
 	}
-	reply, err := c.post(ctx, "/bank/v1/"+string(kind), order)
+	reply, err := c.post(ctx, "/"+string(kind), order)
 	if err != nil {
 		return channel.Result{}, err
 	}
@@ -182,7 +173,7 @@ func (c *Channel) Query(ctx context.Context, query channel.Query) (channel.Resul
 	if query.Reference == "" || !query.Amount.IsPositive() {
 		return channel.Result{}, invalidOrder("a query has the order's reference, kind and amount")
 	}
-	reply, err := c.get(ctx, "/bank/v1/orders/"+url.PathEscape(string(query.Reference)), nil)
+	reply, err := c.get(ctx, "/orders/"+url.PathEscape(string(query.Reference)), nil)
 	if err != nil {
 		return channel.Result{}, err
 	}
@@ -194,7 +185,11 @@ func (c *Channel) Query(ctx context.Context, query channel.Query) (channel.Resul
 
 // Bind implements channel.Channel.
 func (c *Channel) Bind(ctx context.Context, request channel.BindRequest) (channel.Binding, error) {
-	reply, err := c.post(ctx, "/bank/v1/bind", bindRequest(request))
+	if !c.capabilities.Supports(channel.KindBind) {
+		return channel.Binding{}, fault.New(fault.Invalid, channel.CodeNotSupported, "this is no account that can be linked").
+			WithParam("channel")
+	}
+	reply, err := c.post(ctx, "/bind", bindRequest(request))
 	if err != nil {
 		return channel.Binding{}, err
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/feiqian/feiqian/internal/channel"
 	"github.com/feiqian/feiqian/internal/channel/bankhttp"
 	"github.com/feiqian/feiqian/internal/channel/channeltest"
-	"github.com/feiqian/feiqian/internal/channel/httpsig"
 	"github.com/feiqian/feiqian/internal/clock"
+	"github.com/feiqian/feiqian/internal/httpsig"
 	"github.com/feiqian/feiqian/internal/id"
 	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/sandbox/bank"
@@ -68,10 +68,7 @@ func newBench(t *testing.T) *channeltest.Bench {
 	notifyURL, callbacks := receiver(t)
 	server, err := bank.Start(t.Context(), bank.Config{
 		NotifyURL: notifyURL, Keys: keys, Clock: now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Timing: bank.Timing{
-			SlowAnswer: time.Hour, Hold: time.Millisecond, PendingFor: 50 * time.Millisecond,
-			LateNotice: 50 * time.Millisecond, Contradiction: 50 * time.Millisecond,
-		},
+		Timing: timing(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +92,13 @@ func newBench(t *testing.T) *channeltest.Bench {
 		Booked:    func(t *testing.T, reference id.Attempt) int { t.Helper(); return booked(t, server, reference) },
 		Total:     func(t *testing.T) int64 { t.Helper(); return total(t, server) },
 	}
-	for _, line := range bank.MagicAmounts() {
+	magic(b, bank.MagicAmounts())
+	return b
+}
+
+// magic gives the bench the amounts that make trouble.
+func magic(b *channeltest.Bench, table []bank.MagicAmount) {
+	for _, line := range table {
 		amount := cny(line.Remainder + 3*bank.MagicModulus)
 		if line.Effect == bank.EffectDecline {
 			b.Declines[channel.DeclineCode(line.DeclineCode)] = amount
@@ -107,7 +110,14 @@ func newBench(t *testing.T) *channeltest.Bench {
 		}
 		b.Troubles[trouble] = amount
 	}
-	return b
+}
+
+// timing makes a bank in tests quick, and patient where it must be.
+func timing() bank.Timing {
+	return bank.Timing{
+		SlowAnswer: time.Hour, Hold: time.Millisecond, PendingFor: 50 * time.Millisecond,
+		LateNotice: 50 * time.Millisecond, Contradiction: 50 * time.Millisecond,
+	}
 }
 
 func booked(t *testing.T, server *bank.Server, reference id.Attempt) int {

@@ -1,18 +1,16 @@
 package bankhttp
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 
 	"github.com/feiqian/feiqian/internal/channel"
-	"github.com/feiqian/feiqian/internal/channel/httpsig"
 	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/httpsig"
 )
 
 // answerMax is the longest answer we read, in bytes.
@@ -30,51 +28,26 @@ func (c *Channel) post(ctx context.Context, path string, value any) (reply, erro
 	if err != nil {
 		return reply{}, fault.Wrap(err, "write a message to the bank")
 	}
-	return c.send(ctx, http.MethodPost, c.base.JoinPath(path), body)
+	return c.send(ctx, http.MethodPost, path, nil, body)
 }
 
 // get asks path with query.
 func (c *Channel) get(ctx context.Context, path string, query url.Values) (reply, error) {
-	target := c.base.JoinPath(path)
-	target.RawQuery = query.Encode()
-	return c.send(ctx, http.MethodGet, target, nil)
+	return c.send(ctx, http.MethodGet, path, query, nil)
 }
 
-// send signs and sends a request, and verifies the answer. Every error means that the outcome is not
-// known.
-func (c *Channel) send(ctx context.Context, method string, target *url.URL, body []byte) (reply, error) {
-	request, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
-	if err != nil {
-		return reply{}, fault.Wrap(err, "write a message to the bank")
-	}
-	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
-	}
-	request.Header.Set("Accept", "application/json")
-	sent := httpsig.Message{
-		Method: method, Path: request.URL.EscapedPath(), RawQuery: request.URL.RawQuery,
-		Header: request.Header, Body: body,
-	}
-	if err := httpsig.Sign(sent, c.key, c.clock.Now()); err != nil {
-		return reply{}, fault.Wrap(err, "sign a message to the bank")
-	}
-	response, err := c.client.Do(request)
-	if err != nil {
+// send calls the bank, path behind the prefix. Every error means that the outcome is not known.
+func (c *Channel) send(ctx context.Context, method, path string, query url.Values, body []byte) (reply, error) {
+	answer, err := c.peer.Call(ctx, method, c.prefix+path, query, body)
+	switch {
+	case errors.Is(err, httpsig.ErrNoAnswer):
 		return reply{}, noAnswer(err)
+	case errors.Is(err, httpsig.ErrBadAnswer):
+		return reply{}, badAnswer(err)
+	case err != nil:
+		return reply{}, fault.Wrap(err, "send a message to the bank")
 	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, answerMax+1))
-	if err != nil {
-		return reply{}, noAnswer(err)
-	}
-	if len(answer) > answerMax {
-		return reply{}, badAnswer(fmt.Errorf("status %d, longer than %d bytes", response.StatusCode, answerMax))
-	}
-	got := httpsig.Message{Status: response.StatusCode, Header: response.Header, Body: answer, Request: &sent}
-	if _, err := httpsig.Verify(got, c.bankKey, c.clock.Now()); err != nil {
-		return reply{}, badAnswer(fmt.Errorf("status %d: %w", response.StatusCode, err))
-	}
-	return reply{status: response.StatusCode, body: answer}, nil
+	return reply{status: answer.Status, body: answer.Body}, nil
 }
 
 // read decodes the body of a success. Errors: any other status, a body that is not what was asked.
@@ -153,8 +126,7 @@ func (c *Channel) result(r reply, want expected) (channel.Result, error) {
 
 func noAnswer(err error) error {
 	kind := fault.Unavailable
-	var timeout interface{ Timeout() bool }
-	if errors.As(err, &timeout) && timeout.Timeout() {
+	if httpsig.TimedOut(err) {
 		kind = fault.Timeout
 	}
 	// The error's text holds the URL, which has a reference at most: no number, no name.

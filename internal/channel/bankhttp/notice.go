@@ -5,8 +5,8 @@ import (
 	"errors"
 
 	"github.com/feiqian/feiqian/internal/channel"
-	"github.com/feiqian/feiqian/internal/channel/httpsig"
 	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/httpsig"
 	"github.com/feiqian/feiqian/internal/id"
 )
 

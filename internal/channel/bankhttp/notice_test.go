@@ -7,9 +7,9 @@ import (
 
 	"github.com/feiqian/feiqian/internal/channel"
 	"github.com/feiqian/feiqian/internal/channel/bankhttp"
-	"github.com/feiqian/feiqian/internal/channel/httpsig"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/httpsig"
 	"github.com/feiqian/feiqian/internal/sandbox/bank"
 )
 

@@ -29,7 +29,7 @@ func (c *Channel) Statement(ctx context.Context, request channel.StatementReques
 			query.Set(name, at.UTC().Format(time.RFC3339Nano))
 		}
 	}
-	reply, err := c.get(ctx, "/bank/v1/statement", query)
+	reply, err := c.get(ctx, "/statement", query)
 	if err != nil {
 		return channel.StatementPage{}, err
 	}
@@ -53,7 +53,7 @@ func (c *Channel) Statement(ctx context.Context, request channel.StatementReques
 
 // ReserveBalance implements channel.BalanceReader.
 func (c *Channel) ReserveBalance(ctx context.Context, currency money.Currency) (money.Amount, error) {
-	reply, err := c.get(ctx, "/bank/v1/balance", url.Values{"currency": {string(currency)}})
+	reply, err := c.get(ctx, "/balance", url.Values{"currency": {string(currency)}})
 	if err != nil {
 		return money.Amount{}, err
 	}

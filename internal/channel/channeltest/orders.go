@@ -32,6 +32,13 @@ func capabilities(s *suite) {
 
 func bind(s *suite) {
 	t, b := s.t, s.bench
+	if !b.Channel.Capabilities().Supports(channel.KindBind) {
+		binding, err := b.Channel.Bind(t.Context(), b.Account)
+		if fault.CodeOf(err) != channel.CodeNotSupported || binding != (channel.Binding{}) {
+			t.Errorf("a channel that does not bind: %+v, %v", binding, err)
+		}
+		return
+	}
 	first, err := b.Channel.Bind(t.Context(), b.Account)
 	if err != nil {
 		t.Fatal(err)
@@ -47,6 +54,9 @@ func bind(s *suite) {
 
 func bindErrors(s *suite) {
 	t, b := s.t, s.bench
+	if !b.Channel.Capabilities().Supports(channel.KindBind) {
+		t.Skip("the channel does not bind")
+	}
 	for code, request := range map[string]channel.BindRequest{
 		"channel.account_not_found": b.Unknown,
 		"channel.name_mismatch":     b.WrongName,

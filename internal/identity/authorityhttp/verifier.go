@@ -7,20 +7,17 @@
 package authorityhttp
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
-	"github.com/feiqian/feiqian/internal/channel/httpsig"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/httpsig"
 	"github.com/feiqian/feiqian/internal/identity"
 )
 
@@ -45,12 +42,8 @@ type Config struct {
 
 // Verifier is a party as a channel. It is safe for many goroutines.
 type Verifier struct {
-	channel      identity.Channel
-	base         *url.URL
-	key          httpsig.PrivateKey
-	authorityKey httpsig.PublicKey
-	client       *http.Client
-	clock        *clock.Clock
+	channel identity.Channel
+	peer    *httpsig.Peer
 }
 
 // Asker is a Verifier of a channel that asks the person, as a bank does with a small deposit.
@@ -59,26 +52,17 @@ type Asker struct{ *Verifier }
 // New returns the channel: an identity.Confirmer for identity.ChannelTransfer. It does not call the party. Errors: a
 // setting that is missing or wrong.
 func New(config Config) (identity.Verifier, error) {
-	base, err := url.Parse(config.BaseURL)
-	switch {
-	case !slices.Contains(identity.Channels(), config.Channel):
+	if !slices.Contains(identity.Channels(), config.Channel) {
 		return nil, errors.New("identity channel: Channel is none of identity.Channels")
-	case err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") || base.RawQuery != "":
-		return nil, errors.New("identity channel: BaseURL must be an http or https address without a query")
-	case config.Client == nil || config.Client.Timeout <= 0:
-		return nil, errors.New("identity channel: Client must have a time-out")
-	case config.Clock == nil:
-		return nil, errors.New("identity channel: Clock is missing")
 	}
-	if err := errors.Join(config.Key.Check(), config.AuthorityKey.Check()); err != nil {
+	peer, err := httpsig.NewPeer(httpsig.PeerConfig{
+		BaseURL: config.BaseURL, Key: config.Key, PeerKey: config.AuthorityKey, Client: config.Client, Clock: config.Clock,
+		AnswerMax: answerMax,
+	})
+	if err != nil {
 		return nil, fmt.Errorf("identity channel: %w", err)
 	}
-	client := *config.Client
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	v := &Verifier{
-		channel: config.Channel, base: base, key: config.Key, authorityKey: config.AuthorityKey, client: &client,
-		clock: config.Clock,
-	}
+	v := &Verifier{channel: config.Channel, peer: peer}
 	if config.Channel == identity.ChannelTransfer {
 		return &Asker{v}, nil
 	}
@@ -89,7 +73,7 @@ func New(config Config) (identity.Verifier, error) {
 func (v *Verifier) Channel() identity.Channel { return v.channel }
 
 // Timeout implements identity.Verifier.
-func (v *Verifier) Timeout() time.Duration { return v.client.Timeout }
+func (v *Verifier) Timeout() time.Duration { return v.peer.Timeout() }
 
 // Verify implements identity.Verifier.
 func (v *Verifier) Verify(ctx context.Context, q identity.Query) (identity.Outcome, error) {
@@ -109,36 +93,16 @@ func (v *Verifier) post(ctx context.Context, path string, value any, reference s
 	if err != nil {
 		return identity.OutcomeUnknown, badAnswer(errors.New("the question cannot be written"))
 	}
-	target := v.base.JoinPath(path)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(body))
-	if err != nil {
-		return identity.OutcomeUnknown, badAnswer(errors.New("the question cannot be written"))
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Accept", "application/json")
-	sent := httpsig.Message{
-		Method: request.Method, Path: request.URL.EscapedPath(), Header: request.Header, Body: body,
-	}
-	if err := httpsig.Sign(sent, v.key, v.clock.Now()); err != nil {
-		return identity.OutcomeUnknown, fault.Wrap(err, "sign a question")
-	}
-	response, err := v.client.Do(request)
-	if err != nil {
+	got, err := v.peer.Call(ctx, http.MethodPost, path, nil, body)
+	switch {
+	case errors.Is(err, httpsig.ErrNoAnswer):
 		return identity.OutcomeUnknown, noAnswer(err)
+	case errors.Is(err, httpsig.ErrBadAnswer):
+		return identity.OutcomeUnknown, badAnswer(err)
+	case err != nil:
+		return identity.OutcomeUnknown, fault.Wrap(err, "ask a channel")
 	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, answerMax+1))
-	if err != nil {
-		return identity.OutcomeUnknown, noAnswer(err)
-	}
-	if len(text) > answerMax {
-		return identity.OutcomeUnknown, badAnswer(errors.New("the answer is too long"))
-	}
-	got := httpsig.Message{Status: response.StatusCode, Header: response.Header, Body: text, Request: &sent}
-	if _, err := httpsig.Verify(got, v.authorityKey, v.clock.Now()); err != nil {
-		return identity.OutcomeUnknown, badAnswer(fmt.Errorf("status %d: %w", response.StatusCode, err))
-	}
-	return v.read(response.StatusCode, text, reference)
+	return v.read(got.Status, got.Body, reference)
 }
 
 // read takes the outcome of a verified answer. Its text goes into no error: it may repeat the question.
@@ -164,8 +128,7 @@ func (v *Verifier) read(status int, text []byte, reference string) (identity.Out
 
 func noAnswer(err error) error {
 	kind := fault.Unavailable
-	var timeout interface{ Timeout() bool }
-	if errors.As(err, &timeout) && timeout.Timeout() {
+	if httpsig.TimedOut(err) {
 		kind = fault.Timeout
 	}
 	// The error's text holds the URL, which has nothing of a person.

@@ -81,8 +81,12 @@ func TestNew(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := authorityhttp.Config{
-			Channel: identity.ChannelCard, BaseURL: "http://127.0.0.1:1", Key: keys.Platform, AuthorityKey: keys.Authority.Public(),
-			Clock: &clock.Clock{}, Client: &http.Client{Timeout: time.Second},
+			Channel:      identity.ChannelCard,
+			BaseURL:      "http://127.0.0.1:1",
+			Key:          keys.Platform,
+			AuthorityKey: keys.Authority.Public(),
+			Clock:        &clock.Clock{},
+			Client:       &http.Client{Timeout: time.Second},
 		}
 		change(&c)
 		if _, err := authorityhttp.New(c); err == nil {

@@ -1,7 +1,6 @@
 package authority
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,9 +8,9 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 
-	"github.com/feiqian/feiqian/internal/channel/httpsig"
+	"github.com/feiqian/feiqian/internal/httpsig"
+	"github.com/feiqian/feiqian/internal/sandbox"
 )
 
 // bodyMax is the longest body that is read, in bytes.
@@ -47,11 +46,6 @@ type answer struct {
 	Outcome   string `json:"outcome"`
 }
 
-type problem struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-}
-
 // result is what a handler wants sent, and what goes wrong with it.
 type result struct {
 	status int
@@ -60,7 +54,7 @@ type result struct {
 }
 
 func refused(status int, code, message string) result {
-	return result{status: status, value: problem{code, message}, fault: FaultNone}
+	return result{status: status, value: sandbox.Problem{Code: code, Message: message}, fault: FaultNone}
 }
 
 func (s *Server) routes() http.Handler {
@@ -109,10 +103,10 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, request httpsig
 	key := s.config.Keys.Authority
 	switch out.fault {
 	case FaultNoAnswer:
-		s.wait(r.Context(), s.config.Hold)
+		sandbox.Wait(r.Context(), s.done, s.config.Hold)
 		panic(http.ErrAbortHandler) // net/http drops the connection without an answer
 	case FaultSlow:
-		if !s.wait(r.Context(), s.config.SlowAnswer) {
+		if !sandbox.Wait(r.Context(), s.done, s.config.SlowAnswer) {
 			panic(http.ErrAbortHandler)
 		}
 	case FaultDecidedError, FaultError:
@@ -138,7 +132,7 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, request httpsig
 // question decides one question, once.
 func (s *Server) question(channel string, body []byte) result {
 	var q query
-	if !decodeStrict(body, &q) || q.Reference == "" || q.Name == "" || q.Document.Number == "" {
+	if !sandbox.Strict(body, &q) || q.Reference == "" || q.Name == "" || q.Document.Number == "" {
 		return refused(http.StatusBadRequest, "unreadable", "the body is not a question")
 	}
 	s.mu.Lock()
@@ -233,7 +227,7 @@ func Deposit(account string) int64 {
 // word takes a person's word about a deposit; each try is decided once.
 func (s *Server) word(channel string, body []byte) result {
 	var r reply
-	if !decodeStrict(body, &r) || r.Reference == "" || r.Try < 1 {
+	if !sandbox.Strict(body, &r) || r.Reference == "" || r.Try < 1 {
 		return refused(http.StatusBadRequest, "unreadable", "the body is not an answer")
 	}
 	s.mu.Lock()
@@ -271,11 +265,4 @@ func (s *Server) takeFault(channel string) string {
 		}
 	}
 	return FaultNone
-}
-
-// decodeStrict reads JSON without unknown members or anything behind it.
-func decodeStrict(body []byte, into any) bool {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	return decoder.Decode(into) == nil && strings.TrimSpace(string(body[decoder.InputOffset():])) == ""
 }

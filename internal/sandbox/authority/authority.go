@@ -3,10 +3,9 @@
 // each with records of its own, reached by signed messages (RFC 9421) under /authority/v1.
 //
 // A question is decided once for each reference; asked again, the same is said. Documents with certain digits choose
-// what
-// goes wrong, see MagicDocuments; so do faults set by the control API under /control, which is not signed: it registers
-// people, sets faults and shows deposits, for tests and demonstrations. All people are made up. The service must listen
-// on a loopback or private address only.
+// what goes wrong, see MagicDocuments; so do faults set by the control API under /control, which is not signed: it
+// registers people, sets faults and shows deposits, for tests and demonstrations. All people are made up. The service
+// must listen on a loopback or private address only.
 package authority
 
 import (
@@ -23,8 +22,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/feiqian/feiqian/internal/channel/httpsig"
 	"github.com/feiqian/feiqian/internal/clock"
+	"github.com/feiqian/feiqian/internal/httpsig"
 )
 
 // The channels, as they are named in paths.
@@ -229,17 +228,4 @@ func (s *Server) save() error {
 		return err
 	}
 	return os.Rename(fresh, s.config.StatePath)
-}
-
-// wait waits for d and reports whether it passed in full.
-func (s *Server) wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-	case <-s.done:
-	}
-	return false
 }

@@ -1,20 +1,20 @@
 package authority
 
 import (
-	"encoding/json"
-	"io"
 	"net/http"
 	"slices"
+
+	"github.com/feiqian/feiqian/internal/sandbox"
 )
 
 func (s *Server) controlRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /control/people", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]any{"people": s.People()})
+		sandbox.Write(w, http.StatusOK, map[string]any{"people": s.People()})
 	})
 	mux.HandleFunc("POST /control/people", s.controlRegister)
 	mux.HandleFunc("POST /control/faults", s.controlFaults)
 	mux.HandleFunc("GET /control/magic_documents", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, MagicDocuments())
+		sandbox.Write(w, http.StatusOK, MagicDocuments())
 	})
 	mux.HandleFunc("GET /control/deposits/{account}", s.controlDeposits)
 }
@@ -57,23 +57,23 @@ func (s *Server) Asked(channel, reference string) int {
 
 func (s *Server) controlRegister(w http.ResponseWriter, r *http.Request) {
 	var p Person
-	if !readControl(w, r, &p) {
+	if !sandbox.Read(w, r, &p) {
 		return
 	}
 	if err := s.AddPerson(p); err != nil {
-		writeJSON(w, http.StatusUnprocessableEntity, problem{Code: "invalid", Message: err.Error()})
+		sandbox.Write(w, http.StatusUnprocessableEntity, sandbox.Problem{Code: "invalid", Message: err.Error()})
 		return
 	}
-	writeJSON(w, http.StatusCreated, p)
+	sandbox.Write(w, http.StatusCreated, p)
 }
 
 func (s *Server) controlFaults(w http.ResponseWriter, r *http.Request) {
 	var faults []Fault
-	if !readControl(w, r, &faults) {
+	if !sandbox.Read(w, r, &faults) {
 		return
 	}
 	s.SetFaults(faults...)
-	writeJSON(w, http.StatusOK, faults)
+	sandbox.Write(w, http.StatusOK, faults)
 }
 
 // controlDeposits shows what a person sees in the statement of an account.
@@ -86,24 +86,5 @@ func (s *Server) controlDeposits(w http.ResponseWriter, r *http.Request) {
 			deposits = append(deposits, d.DepositFen)
 		}
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"deposits_minor": deposits})
-}
-
-func readControl(w http.ResponseWriter, r *http.Request, into any) bool {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyMax))
-	if err != nil || !decodeStrict(body, into) {
-		writeJSON(w, http.StatusBadRequest, problem{Code: "unreadable", Message: "the body is not what this path takes"})
-		return false
-	}
-	return true
-}
-
-func writeJSON(w http.ResponseWriter, status int, value any) {
-	body, err := json.Marshal(value)
-	if err != nil {
-		status, body = http.StatusInternalServerError, []byte(`{}`)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client left
+	sandbox.Write(w, http.StatusOK, map[string]any{"deposits_minor": deposits})
 }

@@ -6,8 +6,8 @@ import (
 )
 
 // Person is somebody whom the parties know. Each party looks at its own part: the authority at the document, the
-// carrier at
-// Phones, the card network at Cards, the bank at Accounts, the commercial database at name, document and phones.
+// carrier at Phones, the card network at Cards, the bank at Accounts, the commercial database at name, document and
+// phones.
 type Person struct {
 	Name      string   `json:"name"`
 	Kind      string   `json:"kind"`

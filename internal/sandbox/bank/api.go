@@ -1,15 +1,15 @@
 package bank
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 
-	"github.com/feiqian/feiqian/internal/channel/httpsig"
+	"github.com/feiqian/feiqian/internal/httpsig"
+	"github.com/feiqian/feiqian/internal/sandbox"
 )
 
 // bodyMax is the longest body the bank reads, in bytes.
@@ -31,18 +31,22 @@ type answer struct {
 // routes is the table of the bank's endpoints.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	for pattern, handle := range map[string]func(context.Context, call) (answer, error){
-		"POST /bank/v1/bind":              s.bind,
-		"POST /bank/v1/pay_in":            s.order(kindPayIn),
-		"POST /bank/v1/pay_out":           s.order(kindPayOut),
-		"POST /bank/v1/refund":            s.order(kindRefund),
-		"GET /bank/v1/orders/{reference}": s.query,
-		"GET /bank/v1/statement":          s.statement,
-		"GET /bank/v1/balance":            s.balance,
-		"GET /bank/v1/{anything...}":      s.noSuchPath,
-		"POST /bank/v1/{anything...}":     s.noSuchPath,
-	} {
-		mux.Handle(pattern, s.signed(handle))
+	handlers := map[string]func(context.Context, call) (answer, error){
+		"POST /pay_in":            s.order(kindPayIn),
+		"POST /pay_out":           s.order(kindPayOut),
+		"POST /refund":            s.order(kindRefund),
+		"GET /orders/{reference}": s.query,
+		"GET /statement":          s.statement,
+		"GET /balance":            s.balance,
+		"GET /{anything...}":      s.noSuchPath,
+		"POST /{anything...}":     s.noSuchPath,
+	}
+	if s.find == nil {
+		handlers["POST /bind"] = s.bind
+	}
+	for pattern, handle := range handlers {
+		method, path, _ := strings.Cut(pattern, " ")
+		mux.Handle(method+" "+s.prefix+path, s.signed(handle))
 	}
 	s.controlRoutes(mux)
 	return http.NewCrossOriginProtection().Handler(mux)
@@ -91,11 +95,11 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, request httpsig
 	key := s.keys.Bank
 	switch result.effect {
 	case EffectSlow:
-		if !s.wait(r.Context(), s.timing.SlowAnswer) {
+		if !sandbox.Wait(r.Context(), s.done, s.timing.SlowAnswer) {
 			panic(http.ErrAbortHandler)
 		}
 	case EffectBookedNoAnswer, EffectLostNoAnswer, EffectNoticeLate:
-		s.wait(r.Context(), s.timing.Hold)
+		sandbox.Wait(r.Context(), s.done, s.timing.Hold)
 		panic(http.ErrAbortHandler)
 	case EffectBookedError:
 		result = refused(http.StatusInternalServerError, "internal", "the bank failed")
@@ -126,7 +130,7 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, request httpsig
 func (s *Server) order(kind string) func(context.Context, call) (answer, error) {
 	return func(ctx context.Context, c call) (answer, error) {
 		request := orderRequest{kind: kind}
-		if !decodeStrict(c.body, &request) {
+		if !sandbox.Strict(c.body, &request) {
 			return refused(http.StatusBadRequest, "unreadable", "the body is not an order"), nil
 		}
 		if fault := request.fault(); fault != "" {
@@ -182,7 +186,7 @@ func (s *Server) query(ctx context.Context, c call) (answer, error) {
 // bind exchanges a number and its holder's name for a token.
 func (s *Server) bind(ctx context.Context, c call) (answer, error) {
 	var request bindRequest
-	if !decodeStrict(c.body, &request) {
+	if !sandbox.Strict(c.body, &request) {
 		return refused(http.StatusBadRequest, "unreadable", "the body is not a binding"), nil
 	}
 	a, token, err := s.customer(ctx, request.Number)
@@ -207,15 +211,4 @@ func (s *Server) noSuchPath(context.Context, call) (answer, error) {
 
 func refused(status int, code, message string) answer {
 	return answer{status, problem{Code: code, Message: message}, ""}
-}
-
-// decodeStrict reads one JSON value without unknown members, and reports whether it is one.
-func decodeStrict(body []byte, into any) bool {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return false
-	}
-	_, err := decoder.Token()
-	return errors.Is(err, io.EOF)
 }

@@ -28,8 +28,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/feiqian/feiqian/internal/channel/httpsig"
 	"github.com/feiqian/feiqian/internal/clock"
+	"github.com/feiqian/feiqian/internal/httpsig"
+	"github.com/feiqian/feiqian/internal/money"
 )
 
 // Name is the bank's name as bindings show it.
@@ -52,6 +53,13 @@ type Config struct {
 	Clock *clock.Clock
 	// Seed lists the accounts of an empty database; nil is SeedAccounts.
 	Seed []SeedAccount
+	// Prefix is where the signed endpoints stand; "" is /bank/v1.
+	Prefix string
+	// Magic is the table of amounts that choose an outcome; nil is MagicAmounts.
+	Magic []MagicAmount
+	// AccountOf finds the account of a pay-in or pay-out; nil looks for the one that has the order's token, which
+	// binding gives out.
+	AccountOf AccountOf
 	// Timing overrides how long the magic amounts take.
 	Timing Timing
 	// Log gets warnings; nil drops them.
@@ -72,6 +80,17 @@ type Timing struct {
 	// Contradiction is how long after the true notice the contradicting one goes out; default 1 s.
 	Contradiction time.Duration
 }
+
+// Order is a pay-in or pay-out whose account is looked for.
+type Order struct {
+	Token  string
+	PayIn  bool
+	Amount money.Amount
+}
+
+// AccountOf returns the number of an order's account, in the transaction that books it, or the decline code that says
+// why there is none to use.
+type AccountOf func(ctx context.Context, tx *sql.Tx, order Order) (number, decline string, err error)
 
 // Keys are the two key pairs of a sandbox. The caller generates them once with GenerateKeys and
 // keeps them, as JSON, in a file that only its owner may read.
@@ -105,6 +124,9 @@ type Server struct {
 	clock    *clock.Clock
 	timing   Timing
 	log      *slog.Logger
+	prefix   string
+	magic    []MagicAmount
+	find     AccountOf
 
 	db       *sql.DB
 	tempDir  string
@@ -124,17 +146,16 @@ type Server struct {
 	nonces    httpsig.Nonces
 }
 
-// Start opens the books, seeds them when they are empty, and serves until Close. When ctx ends the
-// bank stops sending notices; Close is still to be called.
+// Start is Open, and serves until Close.
 //
-// Errors: keys that are none, a database that cannot be opened, an address that is taken.
+// Errors: those of Open, an address that is taken.
 func Start(ctx context.Context, config Config) (*Server, error) {
-	if err := errors.Join(config.Keys.Bank.Check(), config.Keys.Platform.Check()); err != nil {
-		return nil, fmt.Errorf("start the sandbox bank: %w; make keys with bank.GenerateKeys", err)
+	s, err := Open(ctx, config)
+	if err != nil {
+		return nil, err
 	}
-	s := newServer(config)
-	if err := s.open(ctx, config); err != nil {
-		return nil, fmt.Errorf("start the sandbox bank: %w", errors.Join(err, s.release()))
+	if err := s.listen(ctx, config.Listen); err != nil {
+		return nil, fmt.Errorf("start the sandbox bank: %w", errors.Join(err, s.Close()))
 	}
 	s.server = &http.Server{
 		Handler:           s.routes(),
@@ -155,9 +176,30 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 			s.log.ErrorContext(ctx, "the sandbox bank stopped serving", slog.Any("error", err))
 		}
 	})
+	return s, nil
+}
+
+// Open opens the books, seeds them when they are empty, and works on pending orders and notices until Close. It does
+// not listen: whoever opened it serves Handler. When ctx ends no more notices are sent; Close is still to be called.
+//
+// Errors: keys that are none, a database that cannot be opened.
+func Open(ctx context.Context, config Config) (*Server, error) {
+	if err := errors.Join(config.Keys.Bank.Check(), config.Keys.Platform.Check()); err != nil {
+		return nil, fmt.Errorf("start the sandbox bank: %w; make keys with bank.GenerateKeys", err)
+	}
+	s := newServer(config)
+	if err := s.open(ctx, config); err != nil {
+		return nil, fmt.Errorf("start the sandbox bank: %w", errors.Join(err, s.release()))
+	}
 	s.workers.Go(func() { s.work(ctx) })
 	return s, nil
 }
+
+// Handler returns the bank's doors: the signed endpoints under the prefix, and the control API.
+func (s *Server) Handler() http.Handler { return s.routes() }
+
+// DB returns the database of the books, for what somebody keeps beside them.
+func (s *Server) DB() *sql.DB { return s.db }
 
 func newServer(config Config) *Server {
 	s := &Server{
@@ -170,6 +212,16 @@ func newServer(config Config) *Server {
 		done:      make(chan struct{}),
 		wake:      make(chan struct{}, 1),
 		notifyURL: config.NotifyURL,
+		prefix:    config.Prefix,
+		magic:     config.Magic,
+		find:      config.AccountOf,
+		shutdown:  func() error { return nil },
+	}
+	if s.prefix == "" {
+		s.prefix = "/bank/v1"
+	}
+	if s.magic == nil {
+		s.magic = MagicAmounts()
 	}
 	if s.clock == nil {
 		s.clock = new(clock.Clock)
@@ -180,7 +232,7 @@ func newServer(config Config) *Server {
 	return s
 }
 
-// open opens database and listener.
+// open opens the database.
 func (s *Server) open(ctx context.Context, config Config) error {
 	path := config.DatabasePath
 	if path == "" {
@@ -200,7 +252,11 @@ func (s *Server) open(ctx context.Context, config Config) error {
 		return err
 	}
 	s.db = db
-	address := config.Listen
+	return nil
+}
+
+// listen takes an address; "" is a free port on the loopback address.
+func (s *Server) listen(ctx context.Context, address string) error {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
@@ -249,19 +305,6 @@ func (s *Server) release() error {
 		errs = append(errs, os.RemoveAll(s.tempDir))
 	}
 	return errors.Join(errs...)
-}
-
-// wait waits for d and reports whether it passed in full; it ends early with ctx or Close.
-func (s *Server) wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-	case <-s.done:
-	}
-	return false
 }
 
 func (t Timing) withDefaults() Timing {

@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/feiqian/feiqian/internal/channel/httpsig"
 	"github.com/feiqian/feiqian/internal/clock"
+	"github.com/feiqian/feiqian/internal/httpsig"
 	"github.com/feiqian/feiqian/internal/money"
 )
 
@@ -174,12 +174,12 @@ func TestMagicAmounts(t *testing.T) {
 			t.Errorf("line %+v", line)
 		}
 		example, err := money.ParseDecimal(line.Example, "CNY")
-		if err != nil || magicOf(example) != line {
-			t.Errorf("%s: %+v, %v", line.Example, magicOf(example), err)
+		if err != nil || magicOf(MagicAmounts(), example) != line {
+			t.Errorf("%s: %+v, %v", line.Example, magicOf(MagicAmounts(), example), err)
 		}
 	}
 	for _, minor := range []int64{1, 1000, 9000, 9010, 9021, 9900, 9999, 10_000, 19_000, 100_000_00} {
-		if got := magicOf(money.Amount{Minor: minor, Currency: "CNY"}); got.Effect != EffectNone {
+		if got := magicOf(MagicAmounts(), money.Amount{Minor: minor, Currency: "CNY"}); got.Effect != EffectNone {
 			t.Errorf("%d has effect %s", minor, got.Effect)
 		}
 	}

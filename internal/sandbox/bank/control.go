@@ -3,13 +3,12 @@ package bank
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/feiqian/feiqian/internal/money"
+	"github.com/feiqian/feiqian/internal/sandbox"
 )
 
 // Faults are troubles of the bank's line, set until they are changed.
@@ -41,7 +40,7 @@ func (s *Server) controlRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /control/faults", s.controlSetFaults)
 	mux.HandleFunc("POST /control/notices/{reference}/resend", s.controlResend)
 	mux.HandleFunc("GET /control/magic_amounts", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, MagicAmounts())
+		sandbox.Write(w, http.StatusOK, s.magic)
 	})
 }
 
@@ -117,7 +116,7 @@ func (s *Server) latency(ctx context.Context) bool {
 	s.mu.Lock()
 	wait := min(time.Duration(s.faults.LatencyMS)*time.Millisecond, latencyMax)
 	s.mu.Unlock()
-	return wait <= 0 || s.wait(ctx, wait)
+	return wait <= 0 || sandbox.Wait(ctx, s.done, wait)
 }
 
 func (s *Server) controlAccounts(w http.ResponseWriter, r *http.Request) {
@@ -126,43 +125,43 @@ func (s *Server) controlAccounts(w http.ResponseWriter, r *http.Request) {
 		s.controlFailed(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"accounts": all})
+	sandbox.Write(w, http.StatusOK, map[string]any{"accounts": all})
 }
 
 func (s *Server) controlOpenAccount(w http.ResponseWriter, r *http.Request) {
 	var seed SeedAccount
-	if !readControl(w, r, &seed) {
+	if !sandbox.Read(w, r, &seed) {
 		return
 	}
 	if err := seed.check(); err != nil {
-		writeJSON(w, http.StatusUnprocessableEntity, problem{Code: "invalid", Message: err.Error()})
+		sandbox.Write(w, http.StatusUnprocessableEntity, problem{Code: "invalid", Message: err.Error()})
 		return
 	}
 	if _, token, err := s.customer(r.Context(), seed.Number); err != nil || token != "" {
-		writeJSON(w, http.StatusConflict, problem{Code: "taken", Message: "the number is taken"})
+		sandbox.Write(w, http.StatusConflict, problem{Code: "taken", Message: "the number is taken"})
 		return
 	}
 	if err := s.OpenAccount(r.Context(), seed); err != nil {
 		s.controlFailed(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusCreated, seed)
+	sandbox.Write(w, http.StatusCreated, seed)
 }
 
 func (s *Server) controlGetFaults(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	faults := s.faults
 	s.mu.Unlock()
-	writeJSON(w, http.StatusOK, faults)
+	sandbox.Write(w, http.StatusOK, faults)
 }
 
 func (s *Server) controlSetFaults(w http.ResponseWriter, r *http.Request) {
 	var faults Faults
-	if !readControl(w, r, &faults) {
+	if !sandbox.Read(w, r, &faults) {
 		return
 	}
 	s.SetFaults(faults)
-	writeJSON(w, http.StatusOK, faults)
+	sandbox.Write(w, http.StatusOK, faults)
 }
 
 func (s *Server) controlResend(w http.ResponseWriter, r *http.Request) {
@@ -171,29 +170,10 @@ func (s *Server) controlResend(w http.ResponseWriter, r *http.Request) {
 		s.controlFailed(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]int64{"notices": notices})
+	sandbox.Write(w, http.StatusOK, map[string]int64{"notices": notices})
 }
 
 func (s *Server) controlFailed(w http.ResponseWriter, r *http.Request, err error) {
 	s.log.ErrorContext(r.Context(), "the bank's control failed", slog.String("path", r.URL.Path), slog.Any("error", err))
-	writeJSON(w, http.StatusInternalServerError, problem{Code: "internal", Message: "the bank failed"})
-}
-
-func readControl(w http.ResponseWriter, r *http.Request, into any) bool {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyMax))
-	if err != nil || !decodeStrict(body, into) {
-		writeJSON(w, http.StatusBadRequest, problem{Code: "unreadable", Message: "the body is not what this path takes"})
-		return false
-	}
-	return true
-}
-
-func writeJSON(w http.ResponseWriter, status int, value any) {
-	body, err := json.Marshal(value)
-	if err != nil {
-		status, body = http.StatusInternalServerError, []byte(`{}`)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client left
+	sandbox.Write(w, http.StatusInternalServerError, problem{Code: "internal", Message: "the bank failed"})
 }

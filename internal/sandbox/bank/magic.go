@@ -95,10 +95,10 @@ func MagicAmounts() []MagicAmount {
 	}
 }
 
-// magicOf returns the line for amount, or one without effect.
-func magicOf(amount money.Amount) MagicAmount {
+// magicOf returns the table's line for amount, or one without effect.
+func magicOf(table []MagicAmount, amount money.Amount) MagicAmount {
 	remainder := amount.Minor % MagicModulus
-	for _, line := range MagicAmounts() {
+	for _, line := range table {
 		if line.Remainder == remainder {
 			return line
 		}

@@ -13,8 +13,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/feiqian/feiqian/internal/channel/httpsig"
 	"github.com/feiqian/feiqian/internal/clock"
+	"github.com/feiqian/feiqian/internal/httpsig"
 )
 
 const (

@@ -54,7 +54,7 @@ func (s *Server) place(ctx context.Context, request orderRequest) (placed, error
 			result = placed{order: known, reused: known.fingerprint != request.fingerprint()}
 			return nil
 		}
-		magic := magicOf(request.Amount)
+		magic := magicOf(s.magic, request.Amount)
 		if magic.Effect == EffectLostNoAnswer {
 			result = placed{lost: true, effect: magic.Effect}
 			return nil
@@ -82,7 +82,7 @@ func (s *Server) decide(ctx context.Context, tx *sql.Tx, request orderRequest, m
 		reference: request.Reference, kind: request.kind, fingerprint: request.fingerprint(),
 		original: request.OriginalReference, amount: request.Amount, memo: request.Memo, bankReference: newBankReference(),
 	}
-	account, code, err := orderAccount(ctx, tx, request)
+	account, code, err := s.orderAccount(ctx, tx, request)
 	if err != nil {
 		return order{}, err
 	}
@@ -123,9 +123,14 @@ func (o *order) book(ctx context.Context, tx *sql.Tx, now time.Time) error {
 }
 
 // orderAccount finds the customer's account of an order; the code says why there is none to use.
-func orderAccount(ctx context.Context, tx *sql.Tx, request orderRequest) (string, string, error) {
+func (s *Server) orderAccount(ctx context.Context, tx *sql.Tx, request orderRequest) (string, string, error) {
 	if request.kind == kindRefund {
 		return refundAccount(ctx, tx, request)
+	}
+	if s.find != nil {
+		return s.find(ctx, tx, Order{
+			Token: request.AccountToken, PayIn: request.kind == kindPayIn, Amount: request.Amount,
+		})
 	}
 	a, found, err := accountBy(ctx, tx, "token", request.AccountToken)
 	switch {

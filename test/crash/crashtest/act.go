@@ -33,6 +33,7 @@ type act struct {
 	payer, payee *person
 	merchant     *merchant
 	amount       int64
+	byCard       bool // by or to the payer's card, and not the bank account
 	reference    string
 	of           *act // the order that is confirmed, the payment that is refunded
 
@@ -70,6 +71,8 @@ func refusals(kind string) []string {
 		return []string{"payment.insufficient_funds", "payment.expired", "payment.already_expired"}
 	case void:
 		return []string{"payment.already_expired"}
+	case topUp:
+		return []string{"card.above_day_limit"}
 	case codePayment:
 		return []string{"wallet.code_used", "wallet.code_expired"}
 	case refund:
@@ -127,7 +130,12 @@ func (town *Town) Load(pause time.Duration) (stop func()) {
 	for _, p := range town.people {
 		for _, device := range p.phones {
 			town.actors++
-			actor := &actor{town: town, phone: device, number: town.actors, random: rand.New(rand.NewPCG(town.Seed, town.actors))}
+			actor := &actor{
+				town:   town,
+				phone:  device,
+				number: town.actors,
+				random: rand.New(rand.NewPCG(town.Seed, town.actors)),
+			}
 			actors.Go(func() {
 				for ctx.Err() == nil {
 					actor.act()
@@ -269,19 +277,25 @@ func (a *actor) refund() {
 	})
 }
 
-// bankMoney moves money from or to the bank; some amounts are magic and lose answers.
+// bankMoney moves money from or to the bank or a card; some amounts are magic and lose answers.
 func (a *actor) bankMoney(kind, path string) {
 	const magicFirst, magicLast, magicModulus = 9001, 9020, 10_000
 	amount := 1 + a.random.Int64N(magicFirst-1)
 	if a.random.IntN(4) == 0 {
 		amount = magicFirst + a.random.Int64N(magicLast-magicFirst+1) + magicModulus*a.random.Int64N(3)
 	}
-	a.town.settle(a.random, &act{
-		kind: kind, payer: a.phone.owner, amount: amount, call: a.town.bankMoney(a.phone, path, a.key(), amount),
-	})
+	wish := &act{
+		kind: kind, payer: a.phone.owner, amount: amount, byCard: a.random.IntN(2) == 0,
+		call: bankMoney(a.phone, path, a.key(), amount),
+	}
+	if body, _ := wish.call.Body.(map[string]any); wish.byCard {
+		delete(body, "bank_account_id")
+		body["card_id"] = wish.payer.cardID
+	}
+	a.town.settle(a.random, wish)
 }
 
-func (*Town) bankMoney(device *phone, path, key string, amount int64) call {
+func bankMoney(device *phone, path, key string, amount int64) call {
 	body := amountOf(amount)
 	body["bank_account_id"], body["pin"] = device.owner.bankAccountID, device.owner.pin
 	return call{Method: http.MethodPost, Path: path, Token: device.token, Key: key, Body: body}

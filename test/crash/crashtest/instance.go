@@ -2,7 +2,7 @@
 // its people through HTTP, kills it and starts it again, and knows what the books must say.
 //
 // The tour: instance.go is a process, client.go one call, town.go the people, act.go what they do and how
-// an act is repeated until it is answered, model.go what must be true at the end.
+// an act is repeated until it is answered, model.go what must be true at the end, bank.go what bank and card issuer must say.
 package crashtest
 
 import (
@@ -40,6 +40,8 @@ func Build(t *testing.T) string {
 // BankURL.
 type Instance struct {
 	URL, BankURL string
+	SMSURL       string
+	IssuerURL    string
 	Config       config.Config
 
 	t       *testing.T
@@ -55,9 +57,11 @@ func NewInstance(t *testing.T, binary, database, dataDir string) *Instance {
 	cfg := config.Default()
 	cfg.Database, cfg.DataDir = database, dataDir
 	cfg.Listen, cfg.SandboxListen, cfg.AuthorityListen = freeAddress(t), freeAddress(t), freeAddress(t)
-	cfg.Jurisdiction = "plain" // the people act as often as they can, and newcomers are not verified
+	cfg.SandboxSMSListen, cfg.SandboxIssuerListen = freeAddress(t), freeAddress(t)
+	cfg.Jurisdiction = "plain" // the people act as often as they can, by PIN, and newcomers are not verified
 	i := &Instance{
 		URL: "http://" + cfg.Listen, BankURL: "http://" + cfg.SandboxListen, Config: cfg,
+		SMSURL: "http://" + cfg.SandboxSMSListen, IssuerURL: "http://" + cfg.SandboxIssuerListen,
 		t: t, binary: binary, log: filepath.Join(t.TempDir(), "log"),
 	}
 	t.Cleanup(func() {
@@ -93,6 +97,7 @@ func (i *Instance) command(ctx context.Context, name string) *exec.Cmd {
 		"--listen", i.Config.Listen, "--sandbox-listen", i.Config.SandboxListen,
 		"--authority-listen", i.Config.AuthorityListen,
 		"--database", i.Config.Database, "--data-dir", i.Config.DataDir, "--log-level", "warn",
+		"--sandbox-sms-listen", i.Config.SandboxSMSListen, "--sandbox-issuer-listen", i.Config.SandboxIssuerListen,
 		"--jurisdiction", i.Config.Jurisdiction)
 	command.Dir = i.Config.DataDir // no settings file of the developer's is read
 	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}

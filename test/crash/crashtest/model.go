@@ -362,42 +362,6 @@ func (town *Town) checkEvents() {
 	}
 }
 
-// checkBank compares the bank's books with ours: the reserve with 1001 + 1101 − 1102, each person's account
-// with the top-ups and withdrawals that succeeded.
-func (town *Town) checkBank(final map[string]string) {
-	town.t.Helper()
-	var answer struct {
-		Accounts []struct {
-			Number, Kind string
-			Balance      struct {
-				Amount   int64
-				Currency string
-			}
-		} `json:"accounts"`
-	}
-	town.atBank(0).must(call{Method: http.MethodGet, Path: "/control/accounts"}, &answer)
-	moved := map[string]int64{}
-	for _, a := range town.acts {
-		if a.done() && final[a.result.ID] == stateSucceeded {
-			if a.kind == topUp {
-				moved[a.payer.bankNumber] -= a.amount
-			} else {
-				moved[a.payer.bankNumber] += a.amount
-			}
-		}
-	}
-	balances := town.trial()
-	ours := balances["1001"] + balances["1101"] - balances["1102"]
-	for _, account := range answer.Accounts {
-		if minor, known := moved[account.Number]; known && account.Balance.Amount != customerAtBank+minor {
-			town.t.Errorf("account %s at the bank has %d, want %d", account.Number, account.Balance.Amount, customerAtBank+minor)
-		}
-		if account.Kind == "reserve" && account.Balance.Currency == "CNY" && account.Balance.Amount != ours {
-			town.t.Errorf("the bank's reserve is %d, ours %d: %v", account.Balance.Amount, ours, balances)
-		}
-	}
-}
-
 // Metric returns the value of a counter of the first instance.
 func (town *Town) Metric(name string) float64 {
 	town.t.Helper()

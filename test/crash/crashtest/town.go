@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -14,7 +16,10 @@ import (
 	"time"
 
 	"github.com/feiqian/feiqian/internal/app"
+	"github.com/feiqian/feiqian/internal/auth"
 	"github.com/feiqian/feiqian/internal/party"
+	"github.com/feiqian/feiqian/internal/sandbox/issuer"
+	"github.com/feiqian/feiqian/internal/sandbox/smsc"
 	"github.com/feiqian/feiqian/internal/vault"
 	"github.com/feiqian/feiqian/internal/wallet"
 )
@@ -27,9 +32,12 @@ type Town struct {
 	Faulty bool
 
 	t         *testing.T
+	begun     time.Time
 	client    *http.Client
 	bases     []string // any of them answers for the platform
 	banks     []string // the banks of the instances, on one set of books
+	issuers   []string // the card issuers, likewise
+	inboxes   []string // their SMS centres
 	staff     string
 	ahead     atomic.Int64 // nanoseconds that the platform's clock is in front of ours
 	actors    uint64
@@ -44,6 +52,7 @@ type Town struct {
 type person struct {
 	id, phone, password, pin  string
 	bankNumber, bankAccountID string
+	cardNumber, cardID        string
 	token                     string
 	phones                    []*phone
 }
@@ -87,10 +96,11 @@ func SeedOf(t *testing.T) uint64 {
 // NewTown signs everybody in and gives them some money. The instances are ready.
 func NewTown(t *testing.T, seed uint64, instances ...*Instance) *Town {
 	t.Helper()
-	town := &Town{Seed: seed, t: t, client: newClient()}
+	town := &Town{Seed: seed, t: t, begun: time.Now(), client: newClient()}
 	t.Cleanup(town.client.CloseIdleConnections)
 	for _, i := range instances {
 		town.bases, town.banks = append(town.bases, i.URL), append(town.banks, i.BankURL)
+		town.inboxes, town.issuers = append(town.inboxes, i.SMSURL), append(town.issuers, i.IssuerURL)
 	}
 	world, err := app.LoadWorld(instances[0].Config)
 	if err != nil {
@@ -105,8 +115,9 @@ func NewTown(t *testing.T, seed uint64, instances ...*Instance) *Town {
 		town.people = append(town.people, p)
 	}
 	town.register()
-	for _, p := range town.people {
+	for i, p := range town.people {
 		town.signIn(p)
+		town.bindCard(p, i)
 	}
 	return town
 }
@@ -118,8 +129,12 @@ func (town *Town) signInStaff(world app.World) {
 			var session struct {
 				Token string `json:"token"`
 			}
+			code, err := auth.TOTPCode(app.SandboxTOTP, time.Now())
+			if err != nil {
+				town.t.Fatal(err)
+			}
 			town.must(call{Method: http.MethodPost, Path: "/ops/v1/login", Body: map[string]any{
-				"email": s.Email, "password": s.Password,
+				"email": s.Email, "password": s.Password, "totp": code,
 			}}, &session)
 			town.staff = session.Token
 		}
@@ -143,8 +158,9 @@ func (town *Town) register() {
 			bankNumber: accounts[i].number,
 		}
 		var session sessionView
+		codeID, code := town.code(p.phone, "register")
 		town.must(call{Method: http.MethodPost, Path: "/wallet/v1/register", Body: map[string]any{
-			"phone": p.phone, "name": accounts[i].name, "password": p.password,
+			"phone": p.phone, "name": accounts[i].name, "password": p.password, "code_id": codeID, "code": code,
 		}}, &session)
 		town.must(call{Method: http.MethodPut, Path: "/wallet/v1/pin", Token: session.Token, Body: map[string]any{
 			"pin": p.pin, "password": p.password,
@@ -154,6 +170,56 @@ func (town *Town) register() {
 		}}, nil)
 		town.people = append(town.people, p)
 	}
+}
+
+// code asks for a one-time code and reads it in the phone's inbox: at the SMS centre of the node that sent it.
+func (town *Town) code(number, purpose string) (codeID, digits string) {
+	town.t.Helper()
+	known := len(town.codes(number))
+	var sent struct {
+		ID string `json:"code_id"`
+	}
+	town.must(call{Method: http.MethodPost, Path: "/wallet/v1/codes", Body: map[string]any{
+		"phone": number, "purpose": purpose,
+	}}, &sent)
+	for range 600 {
+		for _, code := range town.codes(number)[known:] {
+			return sent.ID, code
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	town.t.Fatalf("%s got no code", number)
+	return "", ""
+}
+
+// codes returns all codes that a phone got. A centre that was killed has forgotten its own.
+func (town *Town) codes(number string) (all []string) {
+	town.t.Helper()
+	for _, centre := range town.inboxes {
+		request, err := http.NewRequestWithContext(town.t.Context(), http.MethodGet,
+			centre+"/control/messages?phone="+url.QueryEscape(number), http.NoBody)
+		if err != nil {
+			town.t.Fatal(err)
+		}
+		response, err := town.client.Do(request)
+		if err != nil {
+			continue
+		}
+		var inbox struct {
+			Messages []smsc.Text `json:"messages"`
+		}
+		err = json.NewDecoder(response.Body).Decode(&inbox)
+		_ = response.Body.Close()
+		if err != nil {
+			town.t.Fatal(err)
+		}
+		for _, text := range inbox.Messages {
+			if code := smsc.CodeIn(text.Text); code != "" {
+				all = append(all, code)
+			}
+		}
+	}
+	return all
 }
 
 type sessionView struct {
@@ -171,8 +237,9 @@ func (town *Town) signIn(p *person) {
 	town.t.Helper()
 	for range phonesEach {
 		var session sessionView
+		codeID, code := town.code(p.phone, "sign_in")
 		town.must(call{Method: http.MethodPost, Path: "/wallet/v1/login", Body: map[string]any{
-			"phone": p.phone, "password": p.password, "device_name": "test",
+			"phone": p.phone, "password": p.password, "device_name": "test", "code_id": codeID, "code": code,
 		}}, &session)
 		secret, err := base64.RawURLEncoding.DecodeString(session.Device.Secret)
 		if err != nil || len(secret) != vault.KeySize {
@@ -195,7 +262,7 @@ func (town *Town) signIn(p *person) {
 	p.bankAccountID = accounts.Data[0].ID
 	first := &act{
 		kind: topUp, payer: p, amount: firstMoney,
-		call: town.bankMoney(p.phones[0], "/wallet/v1/top_ups", "first-"+p.id, firstMoney),
+		call: bankMoney(p.phones[0], "/wallet/v1/top_ups", "first-"+p.id, firstMoney),
 	}
 	if !town.settle(rand.New(rand.NewPCG(town.Seed, 0)), first) {
 		town.t.Fatal("there is no first money")
@@ -208,6 +275,42 @@ func (town *Town) signIn(p *person) {
 	if done.State != stateSucceeded {
 		town.t.Fatalf("the first money is %s", done.State)
 	}
+}
+
+// cardLimit is what the sandbox's issuer lets every card be debited in a day.
+const cardLimit = 1_000_000
+
+// bindCard gives a person a card and binds it.
+func (town *Town) bindCard(p *person, serial int) {
+	town.t.Helper()
+	plastic := issuer.Card{
+		Number: issuer.Number(issuer.NumberForm{Prefix: "622202", Length: 19, Serial: 9_000 + serial}),
+		Holder: "Person of Town", Document: "11010519491231002X", Phone: p.phone,
+	}
+	p.cardNumber = plastic.Number
+	bank := town.at(town.issuers[0])
+	bank.must(call{Method: http.MethodPost, Path: "/control/cards", Body: plastic}, nil)
+	var card struct{ ID, State string }
+	town.must(call{Method: http.MethodPost, Path: "/wallet/v1/cards", Token: p.token, Body: map[string]any{
+		"number": plastic.Number, "holder_name": plastic.Holder, "document_number": plastic.Document, "phone": p.phone,
+		"pin": p.pin,
+	}}, &card)
+	var sent struct {
+		Codes []struct{ Reference, Code string } `json:"codes"`
+	}
+	bank.must(call{Method: http.MethodGet, Path: "/control/codes"}, &sent)
+	for _, code := range sent.Codes {
+		if code.Reference == card.ID {
+			town.must(call{
+				Method: http.MethodPost, Path: "/wallet/v1/cards/" + card.ID + "/confirm", Token: p.token,
+				Body: map[string]any{"code": code.Code},
+			}, &card)
+		}
+	}
+	if card.State != "bound" {
+		town.t.Fatalf("the card of %s is %s", p.phone, card.State)
+	}
+	p.cardID = card.ID
 }
 
 // must makes a call that has to be answered well, and reads the answer. It waits for a platform that is
@@ -256,19 +359,19 @@ func (town *Town) Advance(d time.Duration) {
 // Faults are troubles of the banks' lines: a wait before each answer, and requests and answers that are dropped.
 type Faults struct{ LatencyMS, DropBefore, DropAfter int }
 
-// SetFaults sets the troubles of the lines of all instances.
+// SetFaults sets the troubles of the lines of all instances, to their banks and card issuers.
 func (town *Town) SetFaults(faults Faults) {
 	town.t.Helper()
-	for i := range town.banks {
-		town.atBank(i).must(call{Method: http.MethodPost, Path: "/control/faults", Body: map[string]any{
+	for _, other := range slices.Concat(town.banks, town.issuers) {
+		town.at(other).must(call{Method: http.MethodPost, Path: "/control/faults", Body: map[string]any{
 			"latency_ms": faults.LatencyMS, "drop_before": faults.DropBefore, "drop_after": faults.DropAfter,
 		}}, nil)
 	}
 }
 
-// atBank returns a town whose calls go to a bank.
-func (town *Town) atBank(instance int) *Town {
-	return &Town{t: town.t, client: town.client, bases: town.banks[instance : instance+1]}
+// at returns a town whose calls go to a bank or an issuer.
+func (town *Town) at(base string) *Town {
+	return &Town{t: town.t, client: town.client, bases: []string{base}}
 }
 
 // nextCode is the next code of the phone, "" when it has used all it may for now.

@@ -1,0 +1,19 @@
+export { Feiqian } from "./client.js";
+export type {
+  Balance as BalanceCalls,
+  Checkouts,
+  Events,
+  Follow,
+  Payments,
+  Receipts,
+  Refunds,
+  Signatures,
+} from "./client.js";
+export { requestSigner, signRequest } from "./sign.js";
+export type { Signer, SigningAlgorithm } from "./sign.js";
+export { parsePaymentCode } from "./code.js";
+export { FeiqianError, NoAnswerError } from "./errors.js";
+export type { CallOptions, Options } from "./transport.js";
+export type * from "./types.js";
+export { Webhook, WebhookError, webhookTolerance } from "./webhook.js";
+export type { WebhookHeaders } from "./webhook.js";
