@@ -30,11 +30,12 @@ func signCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "sign URL",
 		Short: "Sign a request to /v1 (RFC 9421) and print its headers, for curl",
-		Long: "Sign a request to /v1 by a private key and print Content-Digest, Signature-Input and Signature, one a line, as\n" +
-			"curl -H @- takes them. A signature is taken once, within five minutes.",
-		Example: "  feiqian sign --key-file key.pem --key-id sgk_… --method POST --body order.json --idempotency-key order-1 \\\n" +
-			"    http://127.0.0.1:8080/v1/payments | curl -H @- -H \"Authorization: Bearer $FEIQIAN_KEY\" \\\n" +
-			"    -H 'Content-Type: application/json' -H 'Idempotency-Key: order-1' --data-binary @order.json \\\n" +
+		Long: "Sign a request to /v1 by a private key and print Content-Digest, Signature-Input and Signature, one a\n" +
+			"line, as curl -H @- takes them. A signature is taken once, within five minutes.",
+		Example: "  feiqian sign --key-file key.pem --key-id sgk_… --method POST --body order.json \\\n" +
+			"    --idempotency-key order-1 http://127.0.0.1:8080/v1/payments | \\\n" +
+			"    curl -H @- -H \"Authorization: Bearer $FEIQIAN_KEY\" -H 'Content-Type: application/json' \\\n" +
+			"    -H 'Idempotency-Key: order-1' --data-binary @order.json \\\n" +
 			"    http://127.0.0.1:8080/v1/payments",
 		Args: cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
@@ -42,8 +43,8 @@ func signCommand() *cobra.Command {
 				command.OutOrStdout(),
 				command.InOrStdin(),
 				args[0],
-				time.Now(),
-			) //nolint:forbidigo // a tool of its own
+				time.Now(), //nolint:forbidigo // a tool of its own
+			)
 		},
 	}
 	flags := command.Flags()

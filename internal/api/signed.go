@@ -11,8 +11,8 @@ import (
 	"github.com/feiqian/feiqian/internal/httpsig"
 )
 
-// checkSignature looks at the signature of a merchant's request: where there is one it must hold, and where the merchant
-// requires one it must be there. Requests without cost nothing.
+// checkSignature looks at the signature of a merchant's request: where there is one it must hold, and where the
+// merchant requires one it must be there. Requests without cost nothing.
 func (e *endpoint) checkSignature(ctx context.Context, x *exchange) error {
 	check := e.server.options.CheckSignature
 	_, given := x.request.Header["Signature-Input"]

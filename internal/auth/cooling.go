@@ -75,8 +75,8 @@ func (a *Auth) RequireSettled(tx *commit.Tx, customer id.Customer, amount money.
 		WithRetryAfter(row.CoolingUntil.Sub(tx.Now()))
 }
 
-// ReturnSettled takes an act that was counted at an instant, and was not done after all, out of what a wallet that cools
-// off has spent; the decision declared PINKey. Where the wallet was recovered again since, the act stays counted.
+// ReturnSettled takes an act that was counted at an instant, and was not done after all, out of what a wallet that
+// cools off has spent; the decision declared PINKey. Where the wallet was recovered again since, the act stays counted.
 func (a *Auth) ReturnSettled(tx *commit.Tx, customer id.Customer, amount money.Amount, at time.Time) error {
 	row, found, err := a.pinTable.Get(tx, a.PINKey(customer))
 	most := coolingMax(amount.Currency)

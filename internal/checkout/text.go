@@ -143,7 +143,7 @@ var scriptTexts = map[string]limit.Text{ //nolint:gochecknoglobals // a table
 	"code_sent":       {Chinese: "验证码已发送", English: "A code is on its way"},
 	"second_missing":  {Chinese: "请输入验证码", English: "Enter the code"},
 	"bank_decides":    {Chinese: "银行正在扣款…", English: "The bank is deciding…"},
-	"card_declined":   {Chinese: "银行卡未能付款，没有扣款，请换一种方式", English: "The card was declined and not charged: choose another way"},
+	"card_declined":   {Chinese: "银行卡未能付款，没有扣款，请换一种方式", English: "The card was declined, not charged: choose another way"},
 	"passkey_refused": {Chinese: "没有用上通行密钥", English: "The passkey was not used"},
 
 	"auth.bad_credentials":       {Chinese: "手机号或密码不对", English: "Phone number or password is wrong"},

@@ -111,6 +111,8 @@ func signRSA(key *rsa.PrivateKey, algorithm Algorithm, base []byte) ([]byte, err
 	case RSAPKCS1:
 		sum := sha256.Sum256(base)
 		signature, err = rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
+	case Ed25519, ECDSAP256, SM2:
+		fallthrough
 	default:
 		err = fmt.Errorf("an RSA key does not sign %s", algorithm)
 	}

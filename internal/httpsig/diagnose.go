@@ -34,8 +34,8 @@ type BaseLine struct {
 	Differs bool   `json:"differs,omitempty"`
 }
 
-// Question is what Diagnose is asked: a request, and optionally the base that its signer made. Others are more keys that
-// the signature may have been made by.
+// Question is what Diagnose is asked: a request, and optionally the base that its signer made. Others are more keys
+// that the signature may have been made by.
 type Question struct {
 	Message Message
 	Base    string
@@ -44,8 +44,8 @@ type Question struct {
 	Now     time.Time
 }
 
-// Diagnose checks a signed request as CheckRequest does, does not stop at the first problem, and says of a signature that
-// does not hold what would have made it hold.
+// Diagnose checks a signed request as CheckRequest does, does not stop at the first problem, and says of a signature
+// that does not hold what would have made it hold.
 func Diagnose(q Question) Diagnosis {
 	report := Diagnosis{Now: q.Now, Covered: []string{}, Lines: []BaseLine{}, Problems: []Flaw{}}
 	if len(q.Message.Body) > 0 {
@@ -74,7 +74,7 @@ func Diagnose(q Question) Diagnosis {
 	if unreadable != nil {
 		report.Problems = append(report.Problems, *unreadable)
 	}
-	for i, check := range checks {
+	for i, check := range checks() {
 		if i == 0 && unknown != nil {
 			continue // without a key no algorithm is wrong
 		}
@@ -115,7 +115,8 @@ func compare(ours, theirs string) []BaseLine {
 	return lines
 }
 
-// shown is a line as a report may show it: cut, without what proves the caller, and with what cannot be seen written out.
+// shown is a line as a report may show it: cut, without what proves the caller, and with what cannot be seen written
+// out.
 func shown(line string) string {
 	for _, secret := range []string{`"authorization": `, `"cookie": `, `"proxy-authorization": `} {
 		if strings.HasPrefix(strings.ToLower(line), secret) {

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// The mistakes that signers make, each tried on a signature that does not hold: what would have made it hold is what its
-// signer did. A guess never lets a request in.
+// The mistakes that signers make, each tried on a signature that does not hold: what would have made it hold is what
+// its signer did. A guess never lets a request in.
 
 // explain says why a signature is not the key's over base.
 func (q Question) explain(l Labeled, key Key, base []byte) Flaw {
@@ -87,10 +87,12 @@ func wrongECDSA(key *ecdsa.PublicKey, base, signature []byte) (why, hint string)
 }
 
 // wrongUserIDs are user ids that signers take in place of SM2UserID.
-var wrongUserIDs = map[string]string{
-	"":                   "an empty user id",
-	"ALICE123@YAHOO.COM": "the user id of the standard's example",
-	"\x12\x34\x56\x78\x12\x34\x56\x78\x12\x34\x56\x78\x12\x34\x56\x78": "the user id's digits as bytes of hex",
+func wrongUserIDs() map[string]string {
+	return map[string]string{
+		"":                   "an empty user id",
+		"ALICE123@YAHOO.COM": "the user id of the standard's example",
+		"\x12\x34\x56\x78\x12\x34\x56\x78\x12\x34\x56\x78\x12\x34\x56\x78": "the user id's digits as bytes of hex",
+	}
 }
 
 func wrongSM2(key *ecdsa.PublicKey, base, signature []byte) (why, hint string) {
@@ -101,7 +103,7 @@ func wrongSM2(key *ecdsa.PublicKey, base, signature []byte) (why, hint string) {
 	if err != nil {
 		der = signature
 	}
-	for wrong, name := range wrongUserIDs {
+	for wrong, name := range wrongUserIDs() {
 		if verifySM2(key, wrong, base, der) {
 			return "the signature is made under " + name, "take the user id " + SM2UserID + " (16 ASCII characters)"
 		}
@@ -129,7 +131,8 @@ func wrongRSA(algorithm Algorithm, key *rsa.PublicKey, base, signature []byte) (
 	case rsa.VerifyPSS(key, crypto.SHA256, short[:], signature, anySalt) == nil:
 		return "the signature is RSA-PSS with SHA-256", "sign by " + string(algorithm)
 	case algorithm == RSAPKCS1 && verifyPSS(key, base, signature, rsa.PSSSaltLengthAuto):
-		return "the signature is rsa-pss-sha512", "sign by RSASSA-PKCS1-v1_5 with SHA-256, or register the key for rsa-pss-sha512"
+		return "the signature is rsa-pss-sha512", "sign by RSASSA-PKCS1-v1_5 with SHA-256," +
+			" or register the key for rsa-pss-sha512"
 	case rsa.VerifyPKCS1v15(key, crypto.SHA512, long[:], signature) == nil:
 		return "the signature is RSASSA-PKCS1-v1_5 with SHA-512", "sign by " + string(algorithm)
 	case rsa.VerifyPKCS1v15(key, crypto.SHA1, old[:], signature) == nil:

@@ -28,7 +28,8 @@ const (
 // KeyTextMax is the longest text of a key that ParseKey looks at.
 const KeyTextMax = 8 << 10
 
-// Key is a public key with the algorithm that it is for: one key, one algorithm, so that nobody can choose a weaker one.
+// Key is a public key with the algorithm that it is for: one key, one algorithm, so that nobody can choose a weaker
+// one.
 type Key struct {
 	ID        string
 	Algorithm Algorithm

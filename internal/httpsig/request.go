@@ -45,8 +45,6 @@ type Flaw struct {
 	Hint    string `json:"hint,omitempty"`
 }
 
-func (p *Flaw) Error() string { return p.Message }
-
 func flaw(code, message, hint string) *Flaw {
 	return &Flaw{Code: code, Message: message, Hint: hint}
 }
@@ -155,7 +153,7 @@ func CheckRequest(message Message, find FindKey, now time.Time) (Labeled, *Flaw)
 	if wrong != nil {
 		return chosen, wrong
 	}
-	for _, check := range checks {
+	for _, check := range checks() {
 		if wrong := check(message, chosen, key, now); wrong != nil {
 			return chosen, wrong
 		}
@@ -197,8 +195,10 @@ func firstOf(first, next *Flaw) *Flaw {
 }
 
 // checks are what must hold before the signature itself is looked at, cheapest first.
-var checks = []func(m Message, l Labeled, key Key, now time.Time) *Flaw{
-	checkAlgorithm, checkTime, checkNonce, checkCovered, checkBodyDigest,
+func checks() []func(m Message, l Labeled, key Key, now time.Time) *Flaw {
+	return []func(m Message, l Labeled, key Key, now time.Time) *Flaw{
+		checkAlgorithm, checkTime, checkNonce, checkCovered, checkBodyDigest,
+	}
 }
 
 func checkAlgorithm(_ Message, l Labeled, key Key, _ time.Time) *Flaw {
@@ -330,8 +330,8 @@ type Signing struct {
 	Private   any
 }
 
-// SignRequest puts Content-Digest (where there is a body), Signature-Input and Signature into the request's header, over
-// all that CheckRequest wants. Errors: the key is not one of the algorithm.
+// SignRequest puts Content-Digest (where there is a body), Signature-Input and Signature into the request's header,
+// over all that CheckRequest wants. Errors: the key is not one of the algorithm.
 func SignRequest(message Message, by Signing, now time.Time) error {
 	covered := []string{"@method", "@path"}
 	if message.RawQuery != "" {

@@ -28,7 +28,7 @@ var signings = sync.OnceValue(func() map[httpsig.Algorithm]httpsig.Signing {
 			panic(err)
 		}
 	}
-	out := map[httpsig.Algorithm]httpsig.Signing{}
+	out := make(map[httpsig.Algorithm]httpsig.Signing)
 	for algorithm, private := range map[httpsig.Algorithm]any{
 		httpsig.Ed25519: ed, httpsig.ECDSAP256: ec, httpsig.RSAPSS: rs, httpsig.RSAPKCS1: rs, httpsig.SM2: sm,
 	} {

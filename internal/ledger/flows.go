@@ -71,8 +71,8 @@ func (f Flows) PaymentInCustody(customer, merchant string, amount, fee money.Amo
 	return f.payment(payer, payee, amount, fee)
 }
 
-// CardPayment credits a merchant, or inCustody what waits for the merchant, with money that a channel has taken from the
-// payer's card. The merchant bears the fee, we what the channel charges.
+// CardPayment credits a merchant, or inCustody what waits for the merchant, with money that a channel has taken from
+// the payer's card. The merchant bears the fee, we what the channel charges.
 func (f Flows) CardPayment(channel, merchant string, amount, fee, cost money.Amount, inCustody bool) []Line {
 	c, to := amount.Currency, MerchantPending
 	if inCustody {

@@ -10,8 +10,8 @@ import (
 )
 
 // Today is what a payer paid on the present day, in minor units, by how it was confirmed: what the question which
-// factors the next payment needs looks at. OneFactor holds what cards paid, the others what the balance paid only. Withdrawals
-// and top-ups are in none of it.
+// factors the next payment needs looks at. OneFactor holds what cards paid, the others what the balance paid only.
+// Withdrawals and top-ups are in none of it.
 type Today struct {
 	OneFactor  int64
 	TwoFactors int64

@@ -23,8 +23,8 @@ type Confirmation struct {
 }
 
 // Confirm pays a created payment from the payer's balance, or sets the money aside where the merchant captures; with a
-// card, it lets the card's issuer decide. A wrong PIN, too little money and a card that does not stand leave the payment
-// as it is: the payer may try again until it expires.
+// card, it lets the card's issuer decide. A wrong PIN, too little money and a card that does not stand leave the
+// payment as it is: the payer may try again until it expires.
 //
 // Errors: payment.not_found, payment.already_*, payment.expired, payment.insufficient_funds, payment.bad_method,
 // payment.card_no_capture, those of auth.Confirming.Require, limit.exceeded, ledger.account_frozen, attempt.no_account,

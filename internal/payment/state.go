@@ -32,8 +32,8 @@ func States() []State {
 }
 
 // next is the one table of moves; a payment by code is created and decided in one commit. An authorized payment of
-// which a part was captured ends as succeeded, also where the rest is voided or expires. Where a card's issuer declines,
-// the payment waits for its payer again; with no time left it is declined.
+// which a part was captured ends as succeeded, also where the rest is voided or expires. Where a card's issuer
+// declines, the payment waits for its payer again; with no time left it is declined.
 func next(s State) []State {
 	switch s {
 	case Created:

@@ -47,8 +47,8 @@ func (s *Signing) Register(ctx context.Context, n NewKey) (PublicKey, error) {
 	if all, err := s.List(ctx, n.Merchant); err != nil {
 		return PublicKey{}, err
 	} else if s.countValid(all) >= KeysMax {
-		return PublicKey{}, fault.Newf(fault.Conflict, "signing.too_many_keys", "a merchant has at most %d valid signing keys",
-			KeysMax).
+		return PublicKey{}, fault.Newf(fault.Conflict, "signing.too_many_keys",
+			"a merchant has at most %d valid signing keys", KeysMax).
 			WithHint("end one that you do not need")
 	}
 	sum := sha256.Sum256([]byte(string(n.Merchant) + " " + string(der)))

@@ -68,7 +68,8 @@ func WithSigner(signer Signer) Option {
 }
 
 // ParseSigner reads a private key as PEM (PKCS #8, or the older forms of EC and RSA keys), such as openssl writes it.
-// algorithm may be "" but for RSA keys that sign rsa-v1_5-sha256. Errors: the text holds no such key; they never show it.
+// algorithm may be "" but for RSA keys that sign rsa-v1_5-sha256. Errors: the text holds no such key; they never show
+// it.
 func ParseSigner(keyID, text, algorithm string) (Signer, error) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {

@@ -52,7 +52,7 @@ func readPicture(t testing.TB, picture []byte) string {
 	must(t, err)
 	bitmap, err := gozxing.NewBinaryBitmapFromImage(drawn)
 	must(t, err)
-	hints := map[gozxing.DecodeHintType]any{}
+	hints := make(map[gozxing.DecodeHintType]any)
 	hints[gozxing.DecodeHintType_PURE_BARCODE] = true
 	result, err := gozxingqr.NewQRCodeReader().Decode(bitmap, hints)
 	must(t, err)

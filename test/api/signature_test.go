@@ -70,7 +70,7 @@ func (w *world) signingKey(
 	return key, httpsig.Signing{KeyID: string(key.ID), Algorithm: algorithm, Private: private}
 }
 
-// signs signs a call as a merchant does: its headers and the very bytes of its body.
+// signs makes a signed call as a merchant does: its headers and the very bytes of its body.
 func (w *world) signs(t testing.TB, call apitest.Request, by httpsig.Signing) apitest.Request {
 	t.Helper()
 	target, err := url.Parse(w.url + call.Path)
@@ -186,7 +186,11 @@ func TestSignature_Refused(t *testing.T) {
 		// What is sent again is signed again, and gets the stored answer.
 		again := first
 		again.Header = nil
-		again.Body = json.RawMessage(first.Body.([]byte)) //nolint:forcetypeassert // signed made it
+		sent, ok := first.Body.([]byte)
+		if !ok {
+			t.Fatalf("a signed call has the bytes of its body, not %T", first.Body)
+		}
+		again.Body = json.RawMessage(sent)
 		if answer := w.ok(t, 201, w.signs(t, again, by), nil); answer.Header.Get("Idempotent-Replayed") != "true" {
 			t.Error("not the stored answer")
 		}
@@ -350,7 +354,7 @@ func TestSignature_TargetURI(t *testing.T) {
 		s := w.shop(t, party.NewMerchant{})
 		_, by := w.signingKey(t, s.id, httpsig.SM2)
 		body := `{"amount":100,"currency":"CNY"}`
-		request, err := http.NewRequestWithContext(t.Context(), "POST", w.url+"/v1/payments?dry_run=true",
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/v1/payments?dry_run=true",
 			io.NopCloser(strings.NewReader(body)))
 		must(t, err)
 		request.Header.Set("Content-Type", "application/json")
@@ -369,7 +373,7 @@ func TestSignature_TargetURI(t *testing.T) {
 		response, err := w.client.Do(request)
 		must(t, err)
 		defer response.Body.Close()
-		if text, _ := io.ReadAll(response.Body); response.StatusCode != 201 {
+		if text, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusCreated {
 			t.Errorf("%d %s", response.StatusCode, text)
 		}
 	})
