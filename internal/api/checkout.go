@@ -53,7 +53,10 @@ type createCheckoutBody struct {
 	Capture       payment.CaptureMode `json:"capture,omitempty" enum:"automatic,manual" doc:"As of a payment."`
 	CaptureWithin int64               `json:"capture_within,omitempty" minimum:"1" maximum:"2592000" doc:"As of a payment."`
 	AmountMax     int64               `json:"amount_max,omitempty" minimum:"1" maximum:"9007199254740991" doc:"As of a payment."`
-	Metadata      map[string]string   `json:"metadata,omitempty" doc:"As of a payment."`
+
+	payment.Sharing
+
+	Metadata map[string]string `json:"metadata,omitempty" doc:"As of a payment."`
 }
 
 type createCheckoutRequest struct {
@@ -72,7 +75,7 @@ func (s *Services) createCheckout(ctx context.Context, req *createCheckoutReques
 			Merchant: CallerOf(ctx).Merchant, Store: req.Body.Store, Reference: req.Body.Reference, Amount: req.Body.Amount,
 			Description: req.Body.Description, ExpiresIn: time.Duration(req.Body.ExpiresIn) * time.Second, Once: act,
 			Capture: req.Body.Capture, CaptureWithin: time.Duration(req.Body.CaptureWithin) * time.Second,
-			AmountMax: req.Body.AmountMax, Metadata: req.Body.Metadata,
+			AmountMax: req.Body.AmountMax, Metadata: req.Body.Metadata, Sharing: req.Body.Sharing,
 		},
 	}))
 }
@@ -91,6 +94,8 @@ type createPaymentLinkBody struct {
 	ExpiresIn   int64          `json:"expires_in,omitempty" minimum:"1" maximum:"31622400" doc:"Seconds; left out for no end."`
 	ReturnURL   string         `json:"return_url,omitempty" maxLength:"2000" doc:"As of a checkout."`
 	CancelURL   string         `json:"cancel_url,omitempty" maxLength:"2000" doc:"As of a checkout."`
+
+	payment.Sharing
 }
 
 type createPaymentLinkRequest struct {
@@ -115,7 +120,7 @@ func (s *Services) createPaymentLink(
 		Merchant: CallerOf(ctx).Merchant, Store: req.Body.Store, Description: req.Body.Description,
 		Amount:    money.Amount{Minor: req.Body.Minor, Currency: currency},
 		ReturnURL: req.Body.ReturnURL, CancelURL: req.Body.CancelURL, UsesMax: req.Body.UsesMax,
-		ExpiresIn: time.Duration(req.Body.ExpiresIn) * time.Second, Once: act,
+		ExpiresIn: time.Duration(req.Body.ExpiresIn) * time.Second, Sharing: req.Body.Sharing, Once: act,
 	}))
 }
 

@@ -81,10 +81,7 @@ type createPaymentBody struct {
 	CaptureWithin int64               `json:"capture_within,omitempty" minimum:"1" maximum:"2592000" doc:"With manual: seconds from the payer's word until what is not captured is the payer's again; default 604800."`
 	AmountMax     int64               `json:"amount_max,omitempty" minimum:"1" maximum:"9007199254740991" doc:"With manual: up to this you may raise the amount; the payer sees and agrees to it. Default: the amount."`
 
-	Funds        payment.Funds `json:"funds,omitempty" enum:"split,held,escrow" doc:"Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once."`
-	Splits       []splitPart   `json:"splits,omitempty" maxItems:"20" doc:"With split: the receivers' parts; yours is what is left."`
-	SplitRule    id.SplitRule  `json:"split_rule_id,omitempty" maxLength:"40" doc:"With split: a rule of yours in place of splits."`
-	ReleaseAfter int64         `json:"release_after,omitempty" minimum:"1" maximum:"15552000" doc:"With held or escrow: seconds after the payment until it is yours by itself; default 864000."`
+	payment.Sharing
 
 	Metadata map[string]string `json:"metadata,omitempty" doc:"Your own words for it: up to 20 keys of 40 characters, values of 500. The payer does not see them."`
 }
@@ -112,8 +109,7 @@ func (s *Services) createPayment(ctx context.Context, req *createPaymentRequest)
 		ExpiresIn:   time.Duration(req.Body.ExpiresIn) * time.Second, Code: req.Body.PaymentCode, Once: act,
 		Capture: req.Body.Capture, CaptureWithin: time.Duration(req.Body.CaptureWithin) * time.Second,
 		AmountMax: req.Body.AmountMax, Metadata: req.Body.Metadata,
-		Funds: req.Body.Funds, Parts: partsOf(req.Body.Splits), Rule: req.Body.SplitRule,
-		ReleaseAfter: time.Duration(req.Body.ReleaseAfter) * time.Second,
+		Sharing: req.Body.Sharing,
 	})
 	if req.Body.PaymentCode != "" && err != nil {
 		s.Limits.guessed(string(merchant), err)

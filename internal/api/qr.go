@@ -51,6 +51,8 @@ type createQRCodeBody struct {
 	Currency    money.Currency `json:"currency,omitempty" maxLength:"5" doc:"Default: the instance's first currency."`
 	Store       id.Store       `json:"store_id,omitempty" maxLength:"40" doc:"Your store whose code it is."`
 	Description string         `json:"description,omitempty" maxLength:"200" doc:"Of each payment that is made by it."`
+
+	payment.Sharing
 }
 
 type createQRCodeRequest struct {
@@ -70,7 +72,7 @@ func (s *Services) createQRCode(ctx context.Context, req *createQRCodeRequest) (
 	}
 	return answer[qr.Code](s.Codes.Create(ctx, qr.NewCode{
 		Merchant: CallerOf(ctx).Merchant, Store: req.Body.Store, Description: req.Body.Description,
-		Amount: money.Amount{Minor: req.Body.Minor, Currency: currency}, Once: act,
+		Amount: money.Amount{Minor: req.Body.Minor, Currency: currency}, Sharing: req.Body.Sharing, Once: act,
 	}))
 }
 

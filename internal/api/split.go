@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/feiqian/feiqian/internal/id"
-	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/payment"
 )
 
@@ -34,29 +33,13 @@ func (s *Services) splitEndpoints() []Endpoint {
 	}
 }
 
-type splitPart struct {
-	Receiver    id.Merchant       `json:"receiver_id" minLength:"1" maxLength:"40"`
-	Amount      int64             `json:"amount,omitempty" minimum:"1" maximum:"9007199254740991" doc:"Minor units; or bps."`
-	Bps         money.BasisPoints `json:"bps,omitempty" minimum:"1" maximum:"10000" doc:"Share of the payment in basis points; or amount."`
-	Reference   string            `json:"reference,omitempty" maxLength:"64" doc:"Your own number for it."`
-	Description string            `json:"description,omitempty" maxLength:"200" doc:"Shown to the receiver."`
-}
-
-func partsOf(splits []splitPart) []payment.Part {
-	parts := make([]payment.Part, len(splits))
-	for i, split := range splits {
-		parts[i] = payment.Part(split)
-	}
-	return parts
-}
-
 type splitPaymentRequest struct {
 	Idempotent
 	DryRun
 	ID   id.Payment `path:"id"`
 	Body struct {
-		Splits  []splitPart `json:"splits" minItems:"1" maxItems:"20"`
-		Release bool        `json:"release,omitempty" doc:"The rest of what is held is yours with it."`
+		Splits  []payment.SplitPart `json:"splits" minItems:"1" maxItems:"20"`
+		Release bool                `json:"release,omitempty" doc:"The rest of what is held is yours with it."`
 	}
 }
 
@@ -66,7 +49,7 @@ func (s *Services) splitPayment(ctx context.Context, req *splitPaymentRequest) (
 		return nil, err
 	}
 	return answer[payment.Payment](s.Payments.Split(ctx, payment.SplitOrder{
-		Merchant: CallerOf(ctx).Merchant, Payment: req.ID, Parts: partsOf(req.Body.Splits), Release: req.Body.Release,
+		Merchant: CallerOf(ctx).Merchant, Payment: req.ID, Parts: req.Body.Splits, Release: req.Body.Release,
 		Once: act,
 	}))
 }
@@ -120,13 +103,13 @@ func (s *Services) listReceivedSplits(ctx context.Context, req *listReceivedRequ
 
 type createSplitRuleRequest struct {
 	Body struct {
-		Name   string      `json:"name" minLength:"1" maxLength:"64"`
-		Splits []splitPart `json:"splits" minItems:"1" maxItems:"20"`
+		Name   string              `json:"name" minLength:"1" maxLength:"64"`
+		Splits []payment.SplitPart `json:"splits" minItems:"1" maxItems:"20"`
 	}
 }
 
 func (s *Services) createSplitRule(ctx context.Context, req *createSplitRuleRequest) (*payment.SplitRule, error) {
-	rule, err := s.Payments.NewSplitRule(ctx, CallerOf(ctx).Merchant, req.Body.Name, partsOf(req.Body.Splits))
+	rule, err := s.Payments.NewSplitRule(ctx, CallerOf(ctx).Merchant, req.Body.Name, req.Body.Splits)
 	return &rule, err
 }
 

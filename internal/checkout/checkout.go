@@ -62,17 +62,18 @@ type Link struct {
 	ID          id.PaymentLink `json:"id"`
 	Merchant    id.Merchant    `json:"merchant_id"`
 	Store       id.Store       `json:"store_id,omitempty"`
-	Minor       int64          `json:"amount,omitempty" doc:"Minor units; left out where the payer says how much."`
+	Minor       int64          `json:"amount,omitzero" doc:"Minor units; left out where the payer says how much."`
 	Currency    money.Currency `json:"currency"`
 	Description string         `json:"description,omitempty"`
-	ReturnURL   string         `json:"return_url,omitempty"`
-	CancelURL   string         `json:"cancel_url,omitempty"`
-	UsesMax     int64          `json:"uses_max,omitempty" doc:"Most payments; left out for any number."`
-	Uses        int64          `json:"uses" doc:"Payments made by it that are paid or can still be."`
-	State       LinkState      `json:"state" enum:"active,disabled"`
-	ExpiresAt   time.Time      `json:"expires_at,omitzero"`
-	CreatedAt   time.Time      `json:"created_at"`
-	URL         string         `json:"url" doc:"Give it to payers."`
+	payment.Sharing
+	ReturnURL string    `json:"return_url,omitempty"`
+	CancelURL string    `json:"cancel_url,omitempty"`
+	UsesMax   int64     `json:"uses_max,omitzero" doc:"Most payments; left out for any number."`
+	Uses      int64     `json:"uses" doc:"Payments made by it that are paid or can still be."`
+	State     LinkState `json:"state" enum:"active,disabled"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	CreatedAt time.Time `json:"created_at"`
+	URL       string    `json:"url" doc:"Give it to payers."`
 
 	token string
 }

@@ -82,6 +82,7 @@ func (c *Checkouts) codePage(w http.ResponseWriter, r *http.Request, v view, cod
 	), payee.Name, payee.StoreName, code.Description
 	v.Title += " · " + payee.Name
 	v.priced(money.Amount{Minor: code.Minor, Currency: code.Currency})
+	v.held(code.Funds)
 	v.withScript()
 	c.write(w, http.StatusOK, "code", v)
 }

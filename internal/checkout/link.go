@@ -33,15 +33,18 @@ type NewLink struct {
 	CancelURL   string
 	UsesMax     int64
 	ExpiresIn   time.Duration
+	Sharing     payment.Sharing
 	Once        idempotency.Request
 }
 
 // order is the payment that one use of a link makes.
 func (n *NewLink) order() payment.Order {
-	return payment.Order{Merchant: n.Merchant, Store: n.Store, Amount: n.Amount, Description: n.Description}
+	return payment.Order{
+		Merchant: n.Merchant, Store: n.Store, Amount: n.Amount, Description: n.Description, Sharing: n.Sharing,
+	}
 }
 
-// CreateLink makes a payment link. Errors: those of payment.Draft, party.merchant_not_active, checkout.bad_url,
+// CreateLink makes a payment link. Errors: those of payment.Standing, party.merchant_not_active, checkout.bad_url,
 // payment_link.bad_uses, payment_link.bad_expiry, qr.no_origin, idempotency.key_reused.
 func (c *Checkouts) CreateLink(ctx context.Context, n NewLink) (idempotency.Answer, error) {
 	if err := c.checkAddresses(n.ReturnURL, n.CancelURL); err != nil {
@@ -55,18 +58,14 @@ func (c *Checkouts) CreateLink(ctx context.Context, n NewLink) (idempotency.Answ
 		return idempotency.Answer{}, fault.New(fault.Invalid, "payment_link.bad_expiry", "a link lives at most 366 days").
 			WithParam("expires_in")
 	}
-	probe := n.order()
-	if probe.Amount.Minor == 0 {
-		probe.Amount.Minor = 1 // the payer says how much; all else is looked at now
-	}
-	draft, err := c.Payments.Draft(ctx, probe)
+	order, draft, err := c.Payments.Standing(ctx, n.order())
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
 	link := Link{
 		ID: id.New[id.PaymentLink](c.Clock.Now()), Merchant: n.Merchant, Store: n.Store, Minor: n.Amount.Minor,
 		Currency: n.Amount.Currency, Description: n.Description, ReturnURL: n.ReturnURL, CancelURL: n.CancelURL,
-		UsesMax: n.UsesMax, State: LinkActive, token: strings.ToLower(rand.Text()),
+		UsesMax: n.UsesMax, State: LinkActive, Sharing: order.Sharing, token: strings.ToLower(rand.Text()),
 	}
 	link.URL = c.linkURL(&link)
 	return c.Keys.Once(ctx, n.Once, nil, func(tx *commit.Tx) (int, any, error) {
@@ -146,7 +145,7 @@ func (c *Checkouts) Use(ctx context.Context, token string, minor int64) (Checkou
 	}
 	draft, err := c.Payments.Draft(ctx, payment.Order{
 		Merchant: link.Merchant, Store: link.Store, Description: link.Description,
-		Amount: money.Amount{Minor: minor, Currency: link.Currency},
+		Amount: money.Amount{Minor: minor, Currency: link.Currency}, Sharing: link.Sharing, ByPayer: true,
 	})
 	if err != nil {
 		return Checkout{}, err

@@ -108,6 +108,7 @@ type view struct {
 	Amount, Symbol          string
 	Description             string
 	Most                    string // with manual capture, the most that the merchant may take
+	Escrow                  string // that the money waits for the payer's word
 	ReturnURL, CancelURL    string
 	Ways                    []shownWay
 	Picture                 template.HTML
@@ -166,6 +167,13 @@ func symbol(c money.Currency) string {
 	return string(c) + " "
 }
 
+// held says that the money waits for the payer's word, if it does.
+func (v *view) held(funds payment.Funds) {
+	if funds == payment.FundsEscrow {
+		v.Escrow = v.T("escrow")
+	}
+}
+
 // write sends a page. Nothing but its own style and script works in it.
 func (c *Checkouts) write(w http.ResponseWriter, status int, name string, v view) {
 	var body bytes.Buffer
@@ -203,6 +211,8 @@ func (c *Checkouts) refuse(w http.ResponseWriter, v view, err error) {
 		status, headline = http.StatusGone, "code_over"
 	case f.Code == "party.merchant_not_active", f.Code == "party.store_not_active":
 		status, headline = http.StatusConflict, "not_active"
+	case f.Code == "payment.not_payable":
+		status, headline, said = http.StatusConflict, "not_payable", "not_payable_more"
 	case f.Kind == fault.NotFound:
 	case f.Kind == fault.Limited, f.Kind == fault.Unavailable:
 		status, headline, said = http.StatusServiceUnavailable, "failed", ""
@@ -265,6 +275,7 @@ func (c *Checkouts) fill(r *http.Request, v *view, p *payment.Payment) error {
 		v.State = string(payment.Expired)
 	}
 	v.priced(p.Amount)
+	v.held(p.Funds)
 	if a := p.Authorization; a != nil {
 		v.Most = v.T("most") + " " + v.Symbol + a.AmountMax.Decimal()
 	}
@@ -345,6 +356,7 @@ func (c *Checkouts) linkPage(w http.ResponseWriter, r *http.Request, status int,
 	v.Title += " · " + merchant.Name
 	v.Action = linkPath + link.token + "?lang=" + string(v.lang)
 	v.priced(money.Amount{Minor: link.Minor, Currency: link.Currency})
+	v.held(link.Funds)
 	c.write(w, status, "link", v)
 }
 

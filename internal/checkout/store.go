@@ -32,6 +32,8 @@ func linksTable(c *commit.Committer) *commit.Table[Link] {
 		commit.Int("amount_minor", func(r *Link) *int64 { return &r.Minor }),
 		commit.Text("currency", func(r *Link) *string { return (*string)(&r.Currency) }),
 		commit.Text("description", func(r *Link) *string { return &r.Description }),
+		commit.Coded("sharing", func(r *Link) string { return r.Sharing.Encode() },
+			func(r *Link, s string) { r.Sharing.Decode(s) }),
 		commit.Text("return_url", func(r *Link) *string { return &r.ReturnURL }),
 		commit.Text("cancel_url", func(r *Link) *string { return &r.CancelURL }),
 		commit.Int("uses_max", func(r *Link) *int64 { return &r.UsesMax }),
@@ -77,16 +79,18 @@ func (c *Checkouts) lapsed(ctx context.Context, link id.PaymentLink, limit int) 
 	return out, fault.Wrap(rows.Err(), "find lapsed payments")
 }
 
-const linkColumns = `id, token, merchant_id, store_id, amount_minor, currency, description, return_url, cancel_url,
-	uses_max, uses, state, expires_at, created_at`
+const linkColumns = `id, token, merchant_id, store_id, amount_minor, currency, description, sharing,
+	return_url, cancel_url, uses_max, uses, state, expires_at, created_at`
 
 func (c *Checkouts) scanLink(row func(...any) error) (Link, error) {
 	var (
 		l                Link
+		sharing          string
 		expires, created int64
 	)
-	err := row(&l.ID, &l.token, &l.Merchant, &l.Store, &l.Minor, &l.Currency, &l.Description, &l.ReturnURL, &l.CancelURL,
-		&l.UsesMax, &l.Uses, &l.State, &expires, &created)
+	err := row(&l.ID, &l.token, &l.Merchant, &l.Store, &l.Minor, &l.Currency, &l.Description, &sharing, &l.ReturnURL,
+		&l.CancelURL, &l.UsesMax, &l.Uses, &l.State, &expires, &created)
+	l.Sharing.Decode(sharing)
 	l.ExpiresAt, l.CreatedAt, l.URL = clock.FromMicros(expires), clock.FromMicros(created), c.linkURL(&l)
 	if errors.Is(err, sql.ErrNoRows) {
 		return l, linkNotFound()

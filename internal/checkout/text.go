@@ -83,6 +83,10 @@ var texts = map[string]limit.Text{ //nolint:gochecknoglobals // a table
 		Chinese: "金额已为商户预留，由商户扣款；未扣的部分会自动退回",
 		English: "The amount is set aside for the shop, which takes what is due; the rest is yours again",
 	},
+	"escrow": {
+		Chinese: "担保交易：您确认收货后，款项才付给商户",
+		English: "In escrow: the shop gets the money when you say that you have the goods",
+	},
 	"most":    {Chinese: "商户最多可扣", English: "The shop may take at most"},
 	"pending": {Chinese: "正在处理", English: "In progress"},
 	"pending_more": {
@@ -109,9 +113,14 @@ var texts = map[string]limit.Text{ //nolint:gochecknoglobals // a table
 	"link_used_up":  {Chinese: "此链接已达使用次数", English: "This link was used as often as it may be"},
 	"code_over":     {Chinese: "此收款码已停用", English: "This code takes no more payments"},
 	"not_active":    {Chinese: "商户暂时不能收款", English: "The shop can't take payments now"},
-	"bad_amount":    {Chinese: "请输入正确的金额", English: "Enter a right amount"},
-	"person":        {Chinese: "向个人付款", English: "Pay a person"},
-	"person_more":   {Chinese: "请打开飞钱钱包扫描此码", English: "Open the Feiqian wallet and scan this code with it"},
+	"not_payable":   {Chinese: "商户不能收这个金额", English: "The shop can't take this amount"},
+	"not_payable_more": {
+		Chinese: "没有扣款。请换一个金额，或联系商户",
+		English: "You were not charged. Choose another amount, or ask the shop",
+	},
+	"bad_amount":  {Chinese: "请输入正确的金额", English: "Enter a right amount"},
+	"person":      {Chinese: "向个人付款", English: "Pay a person"},
+	"person_more": {Chinese: "请打开飞钱钱包扫描此码", English: "Open the Feiqian wallet and scan this code with it"},
 	"via_wechat": {
 		Chinese: "此处尚未开通微信支付。可用飞钱钱包付款。",
 		English: "WeChat Pay is not available here yet. You can pay with the Feiqian wallet.",
@@ -159,5 +168,6 @@ var scriptTexts = map[string]limit.Text{ //nolint:gochecknoglobals // a table
 	"auth.step_up_required":      {Chinese: "这笔付款需要更多验证", English: "This payment needs more proof"},
 	"payment.insufficient_funds": {Chinese: "余额不足，请先充值", English: "Your balance is too low: top up first"},
 	"payment.expired":            {Chinese: "付款时间已过", English: "The time to pay is over"},
+	"payment.not_payable":        {Chinese: "商户不能收这个金额，没有扣款", English: "The shop can't take this amount; you were not charged"},
 	"qr.amount_required":         {Chinese: "请输入金额", English: "Enter an amount"},
 }

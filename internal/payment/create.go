@@ -38,13 +38,12 @@ type Order struct {
 	Capture       CaptureMode
 	CaptureWithin time.Duration
 	AmountMax     int64
-	// Funds is where what is captured goes. FundsSplit goes with Parts or with a Rule for them; FundsEscrow with
-	// ReleaseAfter (ReleaseDefault if zero).
-	Funds        Funds
-	Parts        []Part
-	Rule         id.SplitRule
-	ReleaseAfter time.Duration
-	Once         idempotency.Request
+	// Sharing is where what is captured goes.
+	Sharing
+	// ByPayer is set where the payer begins the payment, by a link or code: a refusal then tells nothing of receivers
+	// and fees.
+	ByPayer bool
+	Once    idempotency.Request
 }
 
 // Create makes a payment and, with a payment code, decides it in the same commit: one request, one
@@ -164,7 +163,7 @@ func (p *Payments) newPayment(order Order, now time.Time) Payment {
 	payment.referenceKey = referenceKey(order.Merchant, order.Reference)
 	if order.Funds.waits() {
 		payment.Custody = &Custody{
-			payment: payment.ID, Held: zero, ReleaseAfter: int64(order.ReleaseAfter / time.Second),
+			payment: payment.ID, Held: zero, ReleaseAfter: order.ReleaseAfter,
 		}
 	}
 	if order.Capture == Manual {

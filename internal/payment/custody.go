@@ -61,42 +61,6 @@ func (c *Custody) forPayer() *PayerCustody {
 	return &PayerCustody{Waits: c.Held.Minor > 0, ReleaseAt: c.ReleaseAt}
 }
 
-// checkFunds sets what the order leaves out and refuses what does not fit. Errors: payment.bad_funds.
-func (o *Order) checkFunds() error {
-	bad := func(param, message string) error {
-		return fault.New(fault.Invalid, "payment.bad_funds", message).WithParam(param)
-	}
-	if o.Funds == FundsDirect && (len(o.Parts) > 0 || o.Rule != "") {
-		o.Funds = FundsSplit
-	}
-	switch o.Funds {
-	case FundsDirect, FundsSplit:
-		if o.ReleaseAfter != 0 {
-			return bad("release_after", "release_after goes with funds held or escrow")
-		}
-		if o.Funds == FundsSplit && (len(o.Parts) > 0) == (o.Rule != "") {
-			return bad("splits", "funds split goes with splits or with split_rule_id")
-		}
-		if o.Funds == FundsSplit && o.Capture == Manual {
-			return bad("capture", "a payment that is captured later is split later: funds held")
-		}
-		return nil
-	case FundsHeld, FundsEscrow:
-	default:
-		return bad("funds", "funds is split, held or escrow")
-	}
-	if len(o.Parts) > 0 || o.Rule != "" {
-		return bad("splits", "what waits is split later")
-	}
-	if o.ReleaseAfter == 0 {
-		o.ReleaseAfter = ReleaseDefault
-	}
-	if o.ReleaseAfter < time.Second || o.ReleaseAfter > ReleaseMax {
-		return bad("release_after", "money waits for 1 second to 180 days")
-	}
-	return nil
-}
-
 // plan makes the splits of a payment that is split at once. Errors: payment.bad_split, payment.split_exceeds,
 // payment.split_rule_not_found.
 func (p *Payments) plan(ctx context.Context, order *Order, payment *Payment, merchant party.Merchant) ([]Split, error) {

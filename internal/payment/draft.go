@@ -41,10 +41,14 @@ func (p *Payments) Draft(ctx context.Context, order Order) (*Draft, error) {
 func (d *Draft) ID() id.Payment { return d.payment.ID }
 
 // Allowed refuses what may not be made now. Errors: party.merchant_not_active, party.store_*, payment.bad_split,
-// payment.split_exceeds, payment.split_rule_not_found.
+// payment.split_exceeds, payment.split_rule_not_found; payment.not_payable in place of the last three where the payer
+// began it.
 func (d *Draft) Allowed() error {
 	if err := mayTakePayments(d.merchant); err != nil {
 		return err
+	}
+	if d.order.ByPayer {
+		return discreet(d.refusal)
 	}
 	return d.refusal
 }

@@ -45,17 +45,17 @@ type Split struct {
 	DoneAt      time.Time    `json:"done_at,omitzero"`
 }
 
-// Part asks for a split: an amount in minor units, or a share of the payment in basis points.
-type Part struct {
-	Receiver    id.Merchant       `json:"receiver_id"`
-	Amount      int64             `json:"amount,omitempty"`
-	Bps         money.BasisPoints `json:"bps,omitempty"`
-	Reference   string            `json:"reference,omitempty"`
-	Description string            `json:"description,omitempty"`
+// SplitPart asks for a split: an amount in minor units, or a share of the payment in basis points.
+type SplitPart struct {
+	Receiver    id.Merchant       `json:"receiver_id" minLength:"1" maxLength:"40"`
+	Amount      int64             `json:"amount,omitzero" minimum:"1" maximum:"9007199254740991" doc:"Minor units; or bps."`
+	Bps         money.BasisPoints `json:"bps,omitzero" minimum:"1" maximum:"10000" doc:"Share of the payment in basis points; or amount."`
+	Reference   string            `json:"reference,omitempty" maxLength:"64" doc:"Your own number for it."`
+	Description string            `json:"description,omitempty" maxLength:"200" doc:"Shown to the receiver."`
 }
 
 // newSplits makes the splits of a payment and refuses parts that don't fit. Errors: payment.bad_split.
-func (p *Payments) newSplits(ctx context.Context, payment *Payment, parts []Part, now time.Time) ([]Split, error) {
+func (p *Payments) newSplits(ctx context.Context, payment *Payment, parts []SplitPart, now time.Time) ([]Split, error) {
 	if err := p.checkParts(ctx, payment.Merchant, parts); err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (p *Payments) newSplits(ctx context.Context, payment *Payment, parts []Part
 
 // sharesOf returns what each part is of an amount. Shares are allocated together with the merchant's own, so that
 // they never sum to more than the amount.
-func sharesOf(amount money.Amount, parts []Part) ([]money.Amount, error) {
+func sharesOf(amount money.Amount, parts []SplitPart) ([]money.Amount, error) {
 	weights, own := make([]int64, 0, len(parts)+1), int64(wholeBps)
 	for _, part := range parts {
 		weights = append(weights, int64(part.Bps))
@@ -111,7 +111,7 @@ func badSplit(message string) error {
 }
 
 // checkParts refuses parts that no payment could carry. Errors: payment.bad_split.
-func (p *Payments) checkParts(ctx context.Context, merchant id.Merchant, parts []Part) error {
+func (p *Payments) checkParts(ctx context.Context, merchant id.Merchant, parts []SplitPart) error {
 	if len(parts) == 0 || len(parts) > SplitsMax {
 		return badSplit("a payment has 1 to 20 splits")
 	}
@@ -122,7 +122,7 @@ func (p *Payments) checkParts(ctx context.Context, merchant id.Merchant, parts [
 			return badSplit("a split has an amount or a share in basis points, and not both")
 		case part.Receiver == merchant:
 			return badSplit("your own part is what is left")
-		case slices.ContainsFunc(parts[:i], func(other Part) bool { return other.Receiver == part.Receiver }):
+		case slices.ContainsFunc(parts[:i], func(other SplitPart) bool { return other.Receiver == part.Receiver }):
 			return badSplit("a receiver stands there twice")
 		case !printable(part.Reference, ReferenceMax), !printable(part.Description, DescriptionMax):
 			return badSplit("a reference has at most 64 printable characters, a description 200")
@@ -176,7 +176,7 @@ func (p *Payments) doSplits(tx *commit.Tx, splits []Split, entry id.Entry) {
 type SplitOrder struct {
 	Merchant id.Merchant
 	Payment  id.Payment
-	Parts    []Part
+	Parts    []SplitPart
 	Release  bool
 	Once     idempotency.Request
 }

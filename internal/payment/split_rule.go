@@ -17,14 +17,14 @@ type SplitRule struct {
 	ID        id.SplitRule `json:"id"`
 	Merchant  id.Merchant  `json:"merchant_id"`
 	Name      string       `json:"name"`
-	Parts     []Part       `json:"splits"`
+	Parts     []SplitPart  `json:"splits"`
 	Active    bool         `json:"active"`
 	CreatedAt time.Time    `json:"created_at"`
 }
 
 // NewSplitRule stores a rule. Errors: payment.bad_split, payment.bad_rule_name.
 func (p *Payments) NewSplitRule(
-	ctx context.Context, merchant id.Merchant, name string, parts []Part,
+	ctx context.Context, merchant id.Merchant, name string, parts []SplitPart,
 ) (SplitRule, error) {
 	if name == "" || !printable(name, ReferenceMax) {
 		return SplitRule{}, fault.Newf(fault.Invalid, "payment.bad_rule_name",
@@ -109,8 +109,8 @@ func (p *Payments) readSplitRules(ctx context.Context, where string, args ...any
 	return out, fault.Wrap(rows.Err(), "list split rules")
 }
 
-func decodeParts(text string) []Part {
-	var parts []Part
+func decodeParts(text string) []SplitPart {
+	var parts []SplitPart
 	_ = json.Unmarshal([]byte(text), &parts) // written by splitRulesTable
 	return parts
 }

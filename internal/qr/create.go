@@ -12,7 +12,6 @@ import (
 	"github.com/feiqian/feiqian/internal/idempotency"
 	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/outbox"
-	"github.com/feiqian/feiqian/internal/party"
 	"github.com/feiqian/feiqian/internal/payment"
 )
 
@@ -27,39 +26,32 @@ type NewCode struct {
 	Store       id.Store
 	Amount      money.Amount
 	Description string
+	Sharing     payment.Sharing
 	Once        idempotency.Request
 }
 
 // Create makes a merchant's printed code. Errors: qr.no_origin, those of payment.CheckAmount, qr.bad_description,
-// party.store_not_found, party.store_not_active, party.merchant_not_active, idempotency.key_reused.
+// those of payment.Standing and Draft.Allowed, idempotency.key_reused.
 func (c *Codes) Create(ctx context.Context, n NewCode) (idempotency.Answer, error) {
 	if err := c.check(n.Amount, n.Description); err != nil {
 		return idempotency.Answer{}, err
 	}
-	merchant, err := c.Parties.Merchant(ctx, n.Merchant)
+	order, draft, err := c.Payments.Standing(ctx, payment.Order{
+		Merchant: n.Merchant, Store: n.Store, Amount: n.Amount, Description: n.Description, Sharing: n.Sharing,
+	})
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
-	if n.Store != "" {
-		store, err := c.Parties.StoreOf(ctx, n.Merchant, n.Store)
-		if err != nil {
-			return idempotency.Answer{}, fault.From(err).WithParam("store_id")
-		}
-		if store.State != party.StateActive {
-			return idempotency.Answer{}, fault.New(fault.Forbidden, "party.store_not_active", "this store takes no payments").
-				WithParam("store_id")
-		}
-	}
 	code, err := c.show(ctx, c.newCode(Code{
 		Kind: Store, Merchant: n.Merchant, Store: n.Store, Minor: n.Amount.Minor, Currency: n.Amount.Currency,
-		Description: n.Description,
+		Description: n.Description, Sharing: order.Sharing,
 	}))
 	if err != nil {
 		return idempotency.Answer{}, err
 	}
 	return c.Keys.Once(ctx, n.Once, nil, func(tx *commit.Tx) (int, any, error) {
-		if merchant.State != party.StateActive {
-			return 0, nil, fault.New(fault.Forbidden, "party.merchant_not_active", "the merchant may not take payments")
+		if err := draft.Allowed(); err != nil {
+			return 0, nil, err
 		}
 		row := code
 		row.CreatedAt = tx.Now()

@@ -64,6 +64,7 @@ func (c *Codes) Pay(ctx context.Context, o PayOrder) (idempotency.Answer, error)
 func (c *Codes) orderOf(code Code, amount money.Amount) payment.Order {
 	return payment.Order{
 		Merchant: code.Merchant, Store: code.Store, Amount: amount, Description: code.Description,
+		Sharing: code.Sharing, ByPayer: true,
 	}
 }
 

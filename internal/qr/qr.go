@@ -67,14 +67,15 @@ type Code struct {
 	Merchant id.Merchant `json:"merchant_id,omitempty"`
 	Store    id.Store    `json:"store_id,omitempty"`
 	// Minor is 0 where the payer says how much.
-	Minor       int64          `json:"amount,omitempty" doc:"Minor units; left out where the payer says how much."`
+	Minor       int64          `json:"amount,omitzero" doc:"Minor units; left out where the payer says how much."`
 	Currency    money.Currency `json:"currency"`
 	Description string         `json:"description,omitempty"`
-	State       State          `json:"state" enum:"active,disabled,used"`
-	ExpiresAt   time.Time      `json:"expires_at,omitzero" doc:"Of a person's code with an amount."`
-	CreatedAt   time.Time      `json:"created_at"`
-	URL         string         `json:"url" doc:"What the picture says: an address that any camera opens."`
-	EMV         string         `json:"emv,omitempty" doc:"The same as an EMVCo merchant-presented code."`
+	payment.Sharing
+	State     State     `json:"state" enum:"active,disabled,used"`
+	ExpiresAt time.Time `json:"expires_at,omitzero" doc:"Of a person's code with an amount."`
+	CreatedAt time.Time `json:"created_at"`
+	URL       string    `json:"url" doc:"What the picture says: an address that any camera opens."`
+	EMV       string    `json:"emv,omitempty" doc:"The same as an EMVCo merchant-presented code."`
 
 	token    string
 	customer id.Customer

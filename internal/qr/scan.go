@@ -49,9 +49,10 @@ type Payee struct {
 	Code        id.QRCode `json:"qr_code_id"`
 	Name        string    `json:"name" doc:"A person's is masked."`
 	StoreName   string    `json:"store_name,omitempty"`
-	Minor       int64     `json:"amount,omitempty" doc:"Minor units; left out where the payer says how much."`
+	Minor       int64     `json:"amount,omitzero" doc:"Minor units; left out where the payer says how much."`
 	Currency    string    `json:"currency"`
 	Description string    `json:"description,omitempty"`
+	Escrow      bool      `json:"escrow,omitempty" doc:"The merchant gets the money when you say that you have the goods, or after its time."`
 }
 
 // Foreign is a code of another scheme. Its names are what a stranger printed.
@@ -60,7 +61,7 @@ type Foreign struct {
 	Name     string       `json:"merchant_name,omitempty"`
 	City     string       `json:"merchant_city,omitempty"`
 	Currency string       `json:"currency_number,omitempty" doc:"ISO 4217 numeric."`
-	Amount   string       `json:"amount,omitempty" doc:"As the code has it."`
+	Amount   string       `json:"amount,omitzero" doc:"As the code has it."`
 	Fields   []emvqr.Line `json:"fields,omitempty" doc:"Of an EMVCo code, all with their names."`
 }
 
@@ -183,7 +184,10 @@ func (c *Codes) scanCode(ctx context.Context, code Code) (Scanned, error) {
 
 // PayeeOf returns whom a code pays, as anybody who holds the code may see it.
 func (c *Codes) PayeeOf(ctx context.Context, code Code) (Payee, error) {
-	out := Payee{Code: code.ID, Minor: code.Minor, Currency: string(code.Currency), Description: code.Description}
+	out := Payee{
+		Code: code.ID, Minor: code.Minor, Currency: string(code.Currency), Description: code.Description,
+		Escrow: code.Funds == payment.FundsEscrow,
+	}
 	if code.Kind == Person {
 		person, err := c.Parties.PayeeByID(ctx, code.customer)
 		out.Name = party.MaskName(person.Name)

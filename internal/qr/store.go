@@ -24,6 +24,8 @@ func codesTable(c *commit.Committer) *commit.Table[Code] {
 		commit.Int("amount_minor", func(r *Code) *int64 { return &r.Minor }),
 		commit.Text("currency", func(r *Code) *string { return (*string)(&r.Currency) }),
 		commit.Text("description", func(r *Code) *string { return &r.Description }),
+		commit.Coded("sharing", func(r *Code) string { return r.Sharing.Encode() },
+			func(r *Code, s string) { r.Sharing.Decode(s) }),
 		commit.Text("state", func(r *Code) *string { return (*string)(&r.State) }).Mutable(),
 		commit.Instant("expires_at", func(r *Code) *time.Time { return &r.ExpiresAt }),
 		commit.Instant("created_at", func(r *Code) *time.Time { return &r.CreatedAt }),
@@ -38,16 +40,18 @@ func receiptsTable(c *commit.Committer) *commit.Table[receipts] {
 	)
 }
 
-const columns = `id, token, kind, merchant_id, store_id, customer_id, amount_minor, currency, description, state,
-	expires_at, created_at`
+const columns = `id, token, kind, merchant_id, store_id, customer_id, amount_minor, currency, description,
+	sharing, state, expires_at, created_at`
 
 func scan(row func(...any) error) (Code, error) {
 	var (
 		c                Code
+		sharing          string
 		expires, created int64
 	)
 	err := row(&c.ID, &c.token, &c.Kind, &c.Merchant, &c.Store, &c.customer, &c.Minor, &c.Currency, &c.Description,
-		&c.State, &expires, &created)
+		&sharing, &c.State, &expires, &created)
+	c.Sharing.Decode(sharing)
 	c.ExpiresAt, c.CreatedAt = clock.FromMicros(expires), clock.FromMicros(created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, notFound()

@@ -7,6 +7,27 @@ import (
 	"time"
 )
 
+// Defines values for CodeFunds.
+const (
+	CodeFundsEscrow CodeFunds = "escrow"
+	CodeFundsHeld   CodeFunds = "held"
+	CodeFundsSplit  CodeFunds = "split"
+)
+
+// Valid indicates whether the value is a known member of the CodeFunds enum.
+func (e CodeFunds) Valid() bool {
+	switch e {
+	case CodeFundsEscrow:
+		return true
+	case CodeFundsHeld:
+		return true
+	case CodeFundsSplit:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CodeKind.
 const (
 	CodeKindPerson CodeKind = "person"
@@ -40,6 +61,69 @@ func (e CodeState) Valid() bool {
 	case CodeStateDisabled:
 		return true
 	case CodeStateUsed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CreateCheckoutBodyFunds.
+const (
+	CreateCheckoutBodyFundsEscrow CreateCheckoutBodyFunds = "escrow"
+	CreateCheckoutBodyFundsHeld   CreateCheckoutBodyFunds = "held"
+	CreateCheckoutBodyFundsSplit  CreateCheckoutBodyFunds = "split"
+)
+
+// Valid indicates whether the value is a known member of the CreateCheckoutBodyFunds enum.
+func (e CreateCheckoutBodyFunds) Valid() bool {
+	switch e {
+	case CreateCheckoutBodyFundsEscrow:
+		return true
+	case CreateCheckoutBodyFundsHeld:
+		return true
+	case CreateCheckoutBodyFundsSplit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CreatePaymentLinkBodyFunds.
+const (
+	CreatePaymentLinkBodyFundsEscrow CreatePaymentLinkBodyFunds = "escrow"
+	CreatePaymentLinkBodyFundsHeld   CreatePaymentLinkBodyFunds = "held"
+	CreatePaymentLinkBodyFundsSplit  CreatePaymentLinkBodyFunds = "split"
+)
+
+// Valid indicates whether the value is a known member of the CreatePaymentLinkBodyFunds enum.
+func (e CreatePaymentLinkBodyFunds) Valid() bool {
+	switch e {
+	case CreatePaymentLinkBodyFundsEscrow:
+		return true
+	case CreatePaymentLinkBodyFundsHeld:
+		return true
+	case CreatePaymentLinkBodyFundsSplit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CreateQRCodeBodyFunds.
+const (
+	CreateQRCodeBodyFundsEscrow CreateQRCodeBodyFunds = "escrow"
+	CreateQRCodeBodyFundsHeld   CreateQRCodeBodyFunds = "held"
+	CreateQRCodeBodyFundsSplit  CreateQRCodeBodyFunds = "split"
+)
+
+// Valid indicates whether the value is a known member of the CreateQRCodeBodyFunds enum.
+func (e CreateQRCodeBodyFunds) Valid() bool {
+	switch e {
+	case CreateQRCodeBodyFundsEscrow:
+		return true
+	case CreateQRCodeBodyFundsHeld:
+		return true
+	case CreateQRCodeBodyFundsSplit:
 		return true
 	default:
 		return false
@@ -181,6 +265,27 @@ func (e EndpointState) Valid() bool {
 	case EndpointStateDisabled:
 		return true
 	case EndpointStateEnabled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LinkFunds.
+const (
+	LinkFundsEscrow LinkFunds = "escrow"
+	LinkFundsHeld   LinkFunds = "held"
+	LinkFundsSplit  LinkFunds = "split"
+)
+
+// Valid indicates whether the value is a known member of the LinkFunds enum.
+func (e LinkFunds) Valid() bool {
+	switch e {
+	case LinkFundsEscrow:
+		return true
+	case LinkFundsHeld:
+		return true
+	case LinkFundsSplit:
 		return true
 	default:
 		return false
@@ -846,13 +951,27 @@ type Code struct {
 	// ExpiresAt Of a person's code with an amount.
 	ExpiresAt time.Time `json:"expires_at,omitempty,omitzero"`
 
+	// Funds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
+	Funds CodeFunds `json:"funds,omitempty,omitzero"`
+
 	// ID Examples: qrc_01kanq4j3qf8yt0v5d7r2m9xce
 	ID   string   `json:"id"`
 	Kind CodeKind `json:"kind"`
 
 	// MerchantID Examples: mer_01kanq4j3qf8yt0v5d7r2m9xce
-	MerchantID string    `json:"merchant_id,omitempty,omitzero"`
-	State      CodeState `json:"state"`
+	MerchantID string `json:"merchant_id,omitempty,omitzero"`
+
+	// ReleaseAfter With held or escrow: seconds after the payment until it is yours by itself; default 864000.
+	ReleaseAfter int64 `json:"release_after,omitempty,omitzero"`
+
+	// SplitRuleID With split: a rule of yours in place of splits.
+	//
+	// Examples: spr_01kanq4j3qf8yt0v5d7r2m9xce
+	SplitRuleID string `json:"split_rule_id,omitempty,omitzero"`
+
+	// Splits With split: the receivers' parts; yours is what is left.
+	Splits []SplitPart `json:"splits,omitempty,omitzero"`
+	State  CodeState   `json:"state"`
 
 	// StoreID Examples: sto_01kanq4j3qf8yt0v5d7r2m9xce
 	StoreID string `json:"store_id,omitempty,omitzero"`
@@ -860,6 +979,9 @@ type Code struct {
 	// URL What the picture says: an address that any camera opens.
 	URL string `json:"url"`
 }
+
+// CodeFunds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
+type CodeFunds string
 
 // CodeKind defines model for Code.Kind.
 type CodeKind string
@@ -899,6 +1021,9 @@ type CreateCheckoutBody struct {
 	// ExpiresIn Seconds until the payer must have confirmed; default 900.
 	ExpiresIn int64 `json:"expires_in,omitempty,omitzero"`
 
+	// Funds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
+	Funds CreateCheckoutBodyFunds `json:"funds,omitempty,omitzero"`
+
 	// Metadata As of a payment.
 	Metadata map[string]string `json:"metadata,omitempty,omitzero"`
 
@@ -907,14 +1032,28 @@ type CreateCheckoutBody struct {
 	// Examples: order-1001
 	Reference string `json:"reference,omitempty,omitzero"`
 
+	// ReleaseAfter With held or escrow: seconds after the payment until it is yours by itself; default 864000.
+	ReleaseAfter int64 `json:"release_after,omitempty,omitzero"`
+
 	// ReturnURL Where the payer goes afterwards, with payment_id added. Read the payment: that a browser comes back proves nothing. https in a live instance.
 	ReturnURL string `json:"return_url,omitempty,omitzero"`
+
+	// SplitRuleID With split: a rule of yours in place of splits.
+	//
+	// Examples: spr_01kanq4j3qf8yt0v5d7r2m9xce
+	SplitRuleID string `json:"split_rule_id,omitempty,omitzero"`
+
+	// Splits With split: the receivers' parts; yours is what is left.
+	Splits []SplitPart `json:"splits,omitempty,omitzero"`
 
 	// StoreID Your store where it is made.
 	//
 	// Examples: sto_01kanq4j3qf8yt0v5d7r2m9xce
 	StoreID string `json:"store_id,omitempty,omitzero"`
 }
+
+// CreateCheckoutBodyFunds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
+type CreateCheckoutBodyFunds string
 
 // CreatePaymentBody defines model for CreatePaymentBody.
 type CreatePaymentBody struct {
@@ -995,8 +1134,22 @@ type CreatePaymentLinkBody struct {
 	// ExpiresIn Seconds; left out for no end.
 	ExpiresIn int64 `json:"expires_in,omitempty,omitzero"`
 
+	// Funds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
+	Funds CreatePaymentLinkBodyFunds `json:"funds,omitempty,omitzero"`
+
+	// ReleaseAfter With held or escrow: seconds after the payment until it is yours by itself; default 864000.
+	ReleaseAfter int64 `json:"release_after,omitempty,omitzero"`
+
 	// ReturnURL As of a checkout.
 	ReturnURL string `json:"return_url,omitempty,omitzero"`
+
+	// SplitRuleID With split: a rule of yours in place of splits.
+	//
+	// Examples: spr_01kanq4j3qf8yt0v5d7r2m9xce
+	SplitRuleID string `json:"split_rule_id,omitempty,omitzero"`
+
+	// Splits With split: the receivers' parts; yours is what is left.
+	Splits []SplitPart `json:"splits,omitempty,omitzero"`
 
 	// StoreID Examples: sto_01kanq4j3qf8yt0v5d7r2m9xce
 	StoreID string `json:"store_id,omitempty,omitzero"`
@@ -1004,6 +1157,9 @@ type CreatePaymentLinkBody struct {
 	// UsesMax Most payments; those that come to nothing do not count. Left out for any number.
 	UsesMax int64 `json:"uses_max,omitempty,omitzero"`
 }
+
+// CreatePaymentLinkBodyFunds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
+type CreatePaymentLinkBodyFunds string
 
 // CreateQRCodeBody defines model for CreateQRCodeBody.
 type CreateQRCodeBody struct {
@@ -1018,11 +1174,28 @@ type CreateQRCodeBody struct {
 	// Description Of each payment that is made by it.
 	Description string `json:"description,omitempty,omitzero"`
 
+	// Funds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
+	Funds CreateQRCodeBodyFunds `json:"funds,omitempty,omitzero"`
+
+	// ReleaseAfter With held or escrow: seconds after the payment until it is yours by itself; default 864000.
+	ReleaseAfter int64 `json:"release_after,omitempty,omitzero"`
+
+	// SplitRuleID With split: a rule of yours in place of splits.
+	//
+	// Examples: spr_01kanq4j3qf8yt0v5d7r2m9xce
+	SplitRuleID string `json:"split_rule_id,omitempty,omitzero"`
+
+	// Splits With split: the receivers' parts; yours is what is left.
+	Splits []SplitPart `json:"splits,omitempty,omitzero"`
+
 	// StoreID Your store whose code it is.
 	//
 	// Examples: sto_01kanq4j3qf8yt0v5d7r2m9xce
 	StoreID string `json:"store_id,omitempty,omitzero"`
 }
+
+// CreateQRCodeBodyFunds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
+type CreateQRCodeBodyFunds string
 
 // CreateRefundBody defines model for CreateRefundBody.
 type CreateRefundBody struct {
@@ -1241,13 +1414,27 @@ type Link struct {
 	Description string    `json:"description,omitempty,omitzero"`
 	ExpiresAt   time.Time `json:"expires_at,omitempty,omitzero"`
 
+	// Funds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
+	Funds LinkFunds `json:"funds,omitempty,omitzero"`
+
 	// ID Examples: plk_01kanq4j3qf8yt0v5d7r2m9xce
 	ID string `json:"id"`
 
 	// MerchantID Examples: mer_01kanq4j3qf8yt0v5d7r2m9xce
-	MerchantID string    `json:"merchant_id"`
-	ReturnURL  string    `json:"return_url,omitempty,omitzero"`
-	State      LinkState `json:"state"`
+	MerchantID string `json:"merchant_id"`
+
+	// ReleaseAfter With held or escrow: seconds after the payment until it is yours by itself; default 864000.
+	ReleaseAfter int64  `json:"release_after,omitempty,omitzero"`
+	ReturnURL    string `json:"return_url,omitempty,omitzero"`
+
+	// SplitRuleID With split: a rule of yours in place of splits.
+	//
+	// Examples: spr_01kanq4j3qf8yt0v5d7r2m9xce
+	SplitRuleID string `json:"split_rule_id,omitempty,omitzero"`
+
+	// Splits With split: the receivers' parts; yours is what is left.
+	Splits []SplitPart `json:"splits,omitempty,omitzero"`
+	State  LinkState   `json:"state"`
 
 	// StoreID Examples: sto_01kanq4j3qf8yt0v5d7r2m9xce
 	StoreID string `json:"store_id,omitempty,omitzero"`
@@ -1261,6 +1448,9 @@ type Link struct {
 	// UsesMax Most payments; left out for any number.
 	UsesMax int64 `json:"uses_max,omitempty,omitzero"`
 }
+
+// LinkFunds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
+type LinkFunds string
 
 // LinkState defines model for Link.State.
 type LinkState string
@@ -1434,17 +1624,6 @@ type PaidCard struct {
 
 // PaidCardType defines model for PaidCard.Type.
 type PaidCardType string
-
-// Part defines model for Part.
-type Part struct {
-	Amount      int64  `json:"amount,omitempty,omitzero"`
-	Bps         int64  `json:"bps,omitempty,omitzero"`
-	Description string `json:"description,omitempty,omitzero"`
-
-	// ReceiverID Examples: mer_01kanq4j3qf8yt0v5d7r2m9xce
-	ReceiverID string `json:"receiver_id"`
-	Reference  string `json:"reference,omitempty,omitzero"`
-}
 
 // Payment defines model for Payment.
 type Payment struct {
@@ -1932,9 +2111,9 @@ type SplitRule struct {
 	ID string `json:"id"`
 
 	// MerchantID Examples: mer_01kanq4j3qf8yt0v5d7r2m9xce
-	MerchantID string `json:"merchant_id"`
-	Name       string `json:"name"`
-	Splits     []Part `json:"splits"`
+	MerchantID string      `json:"merchant_id"`
+	Name       string      `json:"name"`
+	Splits     []SplitPart `json:"splits"`
 }
 
 // SplitPaymentBody defines model for Split_payment_body.

@@ -381,7 +381,7 @@ func (w *world) property(t testing.TB, owner person, shop shop) property {
 	var refund payment.RefundView
 	w.ok(t, 201, owner.askRefund(w, order, map[string]any{"reason": "cold", "amount": 1}), &refund)
 	rule, err := w.Payments.NewSplitRule(t.Context(), shop.id, "guide",
-		[]payment.Part{{Receiver: w.shop(t, party.NewMerchant{}).id, Bps: 1}})
+		[]payment.SplitPart{{Receiver: w.shop(t, party.NewMerchant{}).id, Bps: 1}})
 	must(t, err)
 	topUp := w.topUp(t, owner, 700)
 	var withdrawal struct {

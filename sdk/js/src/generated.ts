@@ -919,12 +919,29 @@ export interface components {
              * @description Of a person's code with an amount.
              */
             expires_at?: string;
+            /**
+             * @description Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
+             * @enum {string}
+             */
+            funds?: "split" | "held" | "escrow";
             /** @example qrc_01kanq4j3qf8yt0v5d7r2m9xce */
             id: string;
             /** @enum {string} */
             kind: "store" | "person";
             /** @example mer_01kanq4j3qf8yt0v5d7r2m9xce */
             merchant_id?: string;
+            /**
+             * Format: int64
+             * @description With held or escrow: seconds after the payment until it is yours by itself; default 864000.
+             */
+            release_after?: number;
+            /**
+             * @description With split: a rule of yours in place of splits.
+             * @example spr_01kanq4j3qf8yt0v5d7r2m9xce
+             */
+            split_rule_id?: string;
+            /** @description With split: the receivers' parts; yours is what is left. */
+            splits?: components["schemas"]["SplitPart"][];
             /** @enum {string} */
             state: "active" | "disabled" | "used";
             /** @example sto_01kanq4j3qf8yt0v5d7r2m9xce */
@@ -971,6 +988,11 @@ export interface components {
              * @description Seconds until the payer must have confirmed; default 900.
              */
             expires_in?: number;
+            /**
+             * @description Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
+             * @enum {string}
+             */
+            funds?: "split" | "held" | "escrow";
             /** @description As of a payment. */
             metadata?: {
                 [key: string]: string;
@@ -980,8 +1002,20 @@ export interface components {
              * @example order-1001
              */
             reference?: string;
+            /**
+             * Format: int64
+             * @description With held or escrow: seconds after the payment until it is yours by itself; default 864000.
+             */
+            release_after?: number;
             /** @description Where the payer goes afterwards, with payment_id added. Read the payment: that a browser comes back proves nothing. https in a live instance. */
             return_url?: string;
+            /**
+             * @description With split: a rule of yours in place of splits.
+             * @example spr_01kanq4j3qf8yt0v5d7r2m9xce
+             */
+            split_rule_id?: string;
+            /** @description With split: the receivers' parts; yours is what is left. */
+            splits?: components["schemas"]["SplitPart"][];
             /**
              * @description Your store where it is made.
              * @example sto_01kanq4j3qf8yt0v5d7r2m9xce
@@ -1079,8 +1113,25 @@ export interface components {
              * @description Seconds; left out for no end.
              */
             expires_in?: number;
+            /**
+             * @description Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
+             * @enum {string}
+             */
+            funds?: "split" | "held" | "escrow";
+            /**
+             * Format: int64
+             * @description With held or escrow: seconds after the payment until it is yours by itself; default 864000.
+             */
+            release_after?: number;
             /** @description As of a checkout. */
             return_url?: string;
+            /**
+             * @description With split: a rule of yours in place of splits.
+             * @example spr_01kanq4j3qf8yt0v5d7r2m9xce
+             */
+            split_rule_id?: string;
+            /** @description With split: the receivers' parts; yours is what is left. */
+            splits?: components["schemas"]["SplitPart"][];
             /** @example sto_01kanq4j3qf8yt0v5d7r2m9xce */
             store_id?: string;
             /**
@@ -1102,6 +1153,23 @@ export interface components {
             currency?: string;
             /** @description Of each payment that is made by it. */
             description?: string;
+            /**
+             * @description Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
+             * @enum {string}
+             */
+            funds?: "split" | "held" | "escrow";
+            /**
+             * Format: int64
+             * @description With held or escrow: seconds after the payment until it is yours by itself; default 864000.
+             */
+            release_after?: number;
+            /**
+             * @description With split: a rule of yours in place of splits.
+             * @example spr_01kanq4j3qf8yt0v5d7r2m9xce
+             */
+            split_rule_id?: string;
+            /** @description With split: the receivers' parts; yours is what is left. */
+            splits?: components["schemas"]["SplitPart"][];
             /**
              * @description Your store whose code it is.
              * @example sto_01kanq4j3qf8yt0v5d7r2m9xce
@@ -1308,11 +1376,28 @@ export interface components {
             description?: string;
             /** Format: date-time */
             expires_at?: string;
+            /**
+             * @description Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
+             * @enum {string}
+             */
+            funds?: "split" | "held" | "escrow";
             /** @example plk_01kanq4j3qf8yt0v5d7r2m9xce */
             id: string;
             /** @example mer_01kanq4j3qf8yt0v5d7r2m9xce */
             merchant_id: string;
+            /**
+             * Format: int64
+             * @description With held or escrow: seconds after the payment until it is yours by itself; default 864000.
+             */
+            release_after?: number;
             return_url?: string;
+            /**
+             * @description With split: a rule of yours in place of splits.
+             * @example spr_01kanq4j3qf8yt0v5d7r2m9xce
+             */
+            split_rule_id?: string;
+            /** @description With split: the receivers' parts; yours is what is left. */
+            splits?: components["schemas"]["SplitPart"][];
             /** @enum {string} */
             state: "active" | "disabled";
             /** @example sto_01kanq4j3qf8yt0v5d7r2m9xce */
@@ -1443,16 +1528,6 @@ export interface components {
             scheme: string;
             /** @enum {string} */
             type: "debit" | "credit" | "prepaid";
-        };
-        Part: {
-            /** Format: int64 */
-            amount?: number;
-            /** Format: int64 */
-            bps?: number;
-            description?: string;
-            /** @example mer_01kanq4j3qf8yt0v5d7r2m9xce */
-            receiver_id: string;
-            reference?: string;
         };
         Payment: {
             /**
@@ -1927,7 +2002,7 @@ export interface components {
             /** @example mer_01kanq4j3qf8yt0v5d7r2m9xce */
             merchant_id: string;
             name: string;
-            splits: components["schemas"]["Part"][];
+            splits: components["schemas"]["SplitPart"][];
         };
         Split_payment_body: {
             /** @description The rest of what is held is yours with it. */
