@@ -168,6 +168,8 @@ var scriptTexts = map[string]limit.Text{ //nolint:gochecknoglobals // a table
 	"auth.step_up_required":      {Chinese: "这笔付款需要更多验证", English: "This payment needs more proof"},
 	"payment.insufficient_funds": {Chinese: "余额不足，请先充值", English: "Your balance is too low: top up first"},
 	"payment.expired":            {Chinese: "付款时间已过", English: "The time to pay is over"},
-	"payment.not_payable":        {Chinese: "商户不能收这个金额，没有扣款", English: "The shop can't take this amount; you were not charged"},
-	"qr.amount_required":         {Chinese: "请输入金额", English: "Enter an amount"},
+	"payment.not_payable": {
+		Chinese: "商户不能收这个金额，没有扣款", English: "The shop can't take this amount; you were not charged",
+	},
+	"qr.amount_required": {Chinese: "请输入金额", English: "Enter an amount"},
 }

@@ -58,7 +58,8 @@ func customerSections() []Section {
 			t.posted_at, t.business_on FROM transfers t JOIN accounts a ON a.id IN (t.debit_account, t.credit_account)
 			WHERE a.owner = $1 ORDER BY t.id`},
 		{Name: "payments", Query: `SELECT id, merchant_id, store_id, flow, amount_minor, currency, refunded_minor, state,
-			decline_code, description, device_id, capture, captured_minor, metadata, created_at, expires_at, completed_at
+			decline_code, description, device_id, capture, captured_minor, metadata, card, created_at, expires_at,
+			completed_at
 			FROM payments WHERE customer_id = $1 ORDER BY id`},
 		{Name: "authorizations", Query: `SELECT a.id AS payment_id, a.amount_max_minor, a.currency, a.capture_within,
 			a.capture_before AS capture_before_at, a.authorized_at, a.factors, a.ended
@@ -68,7 +69,7 @@ func customerSections() []Section {
 		{
 			Name: "refunds",
 			Query: `SELECT r.id, r.payment_id, r.amount_minor, r.currency, r.state, r.reason, r.origin, r.asked_by,
-			r.completed_at, r.created_at
+			r.decline_code, r.completed_at, r.created_at
 			FROM refunds r JOIN payments p ON p.id = r.payment_id WHERE p.customer_id = $1 ORDER BY r.id`,
 		},
 		{Name: "transfers", Query: `SELECT id, payer_id, payee_id, amount_minor, currency, note, state, created_at

@@ -136,21 +136,18 @@ func TestSharingInput(t *testing.T) {
 			code string
 			more map[string]any
 		}{
-			"Exceeds": {"payment.split_exceeds", map[string]any{"amount": 10_00, "splits": parts(fixed(a, 9_95))}},
-			"Self":    {"payment.bad_split", map[string]any{"amount": 10_00, "splits": parts(fixed(s, 1))}},
-			"Nobody":  {"payment.bad_split", map[string]any{"amount": 10_00, "splits": parts(map[string]any{"receiver_id": "mer_01kanq4j3qf8yt0v5d7r2m9xce", "bps": 1000})}},
-			"Escrow":  {"payment.bad_funds", map[string]any{"amount": 10_00, "funds": "escrow", "splits": parts(fixed(a, 1))}},
-			"Direct":  {"payment.bad_funds", map[string]any{"amount": 10_00, "release_after": 60}},
+			"Exceeds": {"payment.split_exceeds", map[string]any{"amount": 10_00, "currency": "CNY", "splits": parts(fixed(a, 9_95))}},
+			"Self":    {"payment.bad_split", map[string]any{"amount": 10_00, "currency": "CNY", "splits": parts(fixed(s, 1))}},
+			"Nobody":  {"payment.bad_split", map[string]any{"amount": 10_00, "currency": "CNY", "splits": parts(map[string]any{"receiver_id": "mer_01kanq4j3qf8yt0v5d7r2m9xce", "bps": 1000})}},
+			"Escrow":  {"payment.bad_funds", map[string]any{"amount": 10_00, "currency": "CNY", "funds": "escrow", "splits": parts(fixed(a, 1))}},
+			"Direct":  {"payment.bad_funds", map[string]any{"amount": 10_00, "currency": "CNY", "release_after": 60}},
 		} {
-			t.Run(name, func(t *testing.T) { //nolint:paralleltest // the database is compared
+			t.Run(name, func(t *testing.T) {
 				w.quiet(t)
 				for _, path := range []string{"/v1/checkouts", "/v1/payment_links", "/v1/qr_codes"} {
-					call := s.order(w, 10_00, test.more)
-					call.Path = path
-					if path != "/v1/checkouts" {
-						delete(call.Body.(map[string]any), "reference")
-					}
-					w.refused(t, 400, test.code, call)
+					w.refused(t, 400, test.code, apitest.Request{
+						Method: "POST", Path: path, Token: s.token, Key: w.key(), Body: test.more,
+					})
 				}
 			})
 		}
