@@ -102,6 +102,7 @@ func (s *Services) Endpoints() []Endpoint {
 		s.opsBlockEndpoints(),
 		s.qrEndpoints(),
 		s.checkoutEndpoints(),
+		s.takeDownEndpoints(),
 		s.sandboxEndpoints(),
 	)
 }

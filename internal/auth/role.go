@@ -23,6 +23,7 @@ const (
 	ReviewApplications Permission = "applications.review"
 	ReadPayments       Permission = "payments.read"
 	RefundPayments     Permission = "payments.refund"
+	TakeDowns          Permission = "payments.take_down"
 	ReadLedger         Permission = "ledger.read"
 	CorrectLedger      Permission = "ledger.correct"
 	ReadSettlement     Permission = "settlement.read"
@@ -95,6 +96,11 @@ func Rights() []Right {
 		},
 		{ReadPayments, roles(admin, finance, risk, comp, support, aud), "read payments and attempts", "查看支付与渠道尝试"},
 		{RefundPayments, roles(finance, support), "refund payments", "退款"},
+		{
+			TakeDowns, roles(risk, comp),
+			"take merchants' payment pages, links and codes down, and restore them",
+			"下架商户的收款页、收款链接和收款码，以及恢复",
+		},
 		{ReadLedger, roles(admin, finance, aud), "read the books", "查看账簿"},
 		{CorrectLedger, roles(finance), "propose manual entries", "提交手工记账"},
 		{ReadSettlement, roles(admin, finance, aud), "read settlements", "查看结算"},

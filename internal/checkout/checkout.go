@@ -43,6 +43,8 @@ type Checkout struct {
 	// URL holds the client secret: it is shown to the merchant who made it, and is in no event.
 	URL     string          `json:"url" doc:"Send the payer here. Whoever has it can see and pay the payment: keep it out of logs."`
 	Payment payment.Payment `json:"payment"`
+	// TakenDown is told where the page is read.
+	TakenDown payment.TakeDownReason `json:"taken_down,omitempty" enum:"fraud,forbidden_goods,impersonation,legal_order,other" doc:"Why the operator has taken it down: nobody can pay it until that is lifted."`
 
 	givenBack bool
 }
@@ -66,14 +68,15 @@ type Link struct {
 	Currency    money.Currency `json:"currency"`
 	Description string         `json:"description,omitempty"`
 	payment.Sharing
-	ReturnURL string    `json:"return_url,omitempty"`
-	CancelURL string    `json:"cancel_url,omitempty"`
-	UsesMax   int64     `json:"uses_max,omitzero" doc:"Most payments; left out for any number."`
-	Uses      int64     `json:"uses" doc:"Payments made by it that are paid or can still be."`
-	State     LinkState `json:"state" enum:"active,disabled"`
-	ExpiresAt time.Time `json:"expires_at,omitzero"`
-	CreatedAt time.Time `json:"created_at"`
-	URL       string    `json:"url" doc:"Give it to payers."`
+	ReturnURL string                 `json:"return_url,omitempty"`
+	CancelURL string                 `json:"cancel_url,omitempty"`
+	UsesMax   int64                  `json:"uses_max,omitzero" doc:"Most payments; left out for any number."`
+	Uses      int64                  `json:"uses" doc:"Payments made by it that are paid or can still be."`
+	State     LinkState              `json:"state" enum:"active,disabled"`
+	TakenDown payment.TakeDownReason `json:"taken_down,omitempty" enum:"fraud,forbidden_goods,impersonation,legal_order,other" doc:"Why the operator has taken it down: nobody can pay by it until that is lifted."`
+	ExpiresAt time.Time              `json:"expires_at,omitzero"`
+	CreatedAt time.Time              `json:"created_at"`
+	URL       string                 `json:"url" doc:"Give it to payers."`
 
 	token string
 }

@@ -84,5 +84,6 @@ func (c *Checkouts) Of(ctx context.Context, merchant id.Merchant, name id.Paymen
 		page.CreatedAt = known.CreatedAt
 	}
 	page.Payment, page.URL = known, c.PageURL(name)
-	return page, nil
+	page.TakenDown, err = c.Payments.IsTakenDown(ctx, string(name))
+	return page, err
 }

@@ -92,9 +92,13 @@ func linkEvent(what string, l *Link) outbox.Event {
 // DisableLink takes a link back: it makes no more payments; those it made go on. Errors: payment_link.not_found, also
 // for another's.
 func (c *Checkouts) DisableLink(ctx context.Context, merchant id.Merchant, name id.PaymentLink) (Link, error) {
+	known, err := c.LinkOf(ctx, merchant, name)
+	if err != nil {
+		return Link{}, err
+	}
 	key := c.links.Key(string(name))
 	var out Link
-	err := c.Committer.Do(ctx, []commit.Key{key}, func(tx *commit.Tx) error {
+	err = c.Committer.Do(ctx, []commit.Key{key}, func(tx *commit.Tx) error {
 		row, found, err := c.links.Get(tx, key)
 		if err != nil {
 			return err
@@ -102,7 +106,7 @@ func (c *Checkouts) DisableLink(ctx context.Context, merchant id.Merchant, name 
 		if !found || row.Merchant != merchant {
 			return linkNotFound()
 		}
-		row.URL = c.linkURL(&row)
+		row.URL, row.TakenDown = c.linkURL(&row), known.TakenDown
 		if out = row; row.State == LinkDisabled {
 			return nil
 		}
@@ -114,10 +118,12 @@ func (c *Checkouts) DisableLink(ctx context.Context, merchant id.Merchant, name 
 	return out, fault.Wrap(err, "disable "+string(name))
 }
 
-// usable refuses a link that makes no more payments. Errors: payment_link.disabled, payment_link.expired,
-// payment_link.used_up.
+// usable refuses a link that makes no more payments. Errors: payment.taken_down, payment_link.disabled,
+// payment_link.expired, payment_link.used_up.
 func (l *Link) usable(now time.Time) error {
 	switch {
+	case l.TakenDown != "":
+		return payment.TakenDown()
 	case l.State == LinkDisabled:
 		return fault.New(fault.Conflict, "payment_link.disabled", "the merchant has taken this link back")
 	case !l.ExpiresAt.IsZero() && !l.ExpiresAt.After(now):
@@ -167,6 +173,7 @@ func (c *Checkouts) Use(ctx context.Context, token string, minor int64) (Checkou
 		if err != nil {
 			return err
 		}
+		row.TakenDown = link.TakenDown // as it was a moment ago
 		if err := c.giveBack(tx, &row, lapsed); err != nil {
 			return err
 		}

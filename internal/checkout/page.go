@@ -201,6 +201,8 @@ func (c *Checkouts) write(w http.ResponseWriter, status int, name string, v view
 	_, _ = w.Write(body.Bytes()) // the error says that the caller is gone
 }
 
+const codeTakenDown = "payment.taken_down"
+
 // refuse shows a page that says what is wrong, and no more than that.
 func (c *Checkouts) refuse(w http.ResponseWriter, v view, err error) {
 	status, headline, said := http.StatusNotFound, "not_found", "not_found_more"
@@ -209,6 +211,8 @@ func (c *Checkouts) refuse(w http.ResponseWriter, v view, err error) {
 		status, headline = http.StatusGone, "link_"+strings.TrimPrefix(f.Code, "payment_link.")
 	case f.Code == "qr.disabled", f.Code == "qr.used", f.Code == "qr.expired":
 		status, headline = http.StatusGone, "code_over"
+	case f.Code == codeTakenDown:
+		status, headline, said = http.StatusGone, "taken_down", "not_charged"
 	case f.Code == "party.merchant_not_active", f.Code == "party.store_not_active":
 		status, headline = http.StatusConflict, "not_active"
 	case f.Code == "payment.not_payable":
@@ -282,6 +286,13 @@ func (c *Checkouts) fill(r *http.Request, v *view, p *payment.Payment) error {
 	v.ReturnURL, v.CancelURL = comeBack(page.ReturnURL, p.ID), comeBack(page.CancelURL, p.ID)
 	switch v.Phase {
 	case phaseOpen:
+		down, err := c.Payments.IsTakenDown(ctx, string(p.ID))
+		if err != nil {
+			return err
+		}
+		if down != "" {
+			return payment.TakenDown()
+		}
 		v.LeftMS, v.Refresh, v.Title = max(1, p.ExpiresAt.Sub(now).Milliseconds()), true, v.T("title")+" · "+merchant.Name
 		v.withScript()
 		return c.offer(r, v, p)
@@ -338,7 +349,7 @@ func (c *Checkouts) showLink(w http.ResponseWriter, r *http.Request) {
 func (c *Checkouts) linkPage(w http.ResponseWriter, r *http.Request, status int, said string) {
 	v := c.begin(r)
 	link, err := c.linkBy(r.Context(), "token = $1", r.PathValue("token"))
-	if err == nil && (link.State != LinkActive || !link.ExpiresAt.IsZero()) {
+	if err == nil && (link.State != LinkActive || !link.ExpiresAt.IsZero() || link.TakenDown != "") {
 		now := link
 		now.UsesMax = 0 // whether it is used up, only a use can tell
 		err = now.usable(c.Clock.Now())

@@ -80,7 +80,8 @@ func (c *Checkouts) lapsed(ctx context.Context, link id.PaymentLink, limit int) 
 }
 
 const linkColumns = `id, token, merchant_id, store_id, amount_minor, currency, description, sharing,
-	return_url, cancel_url, uses_max, uses, state, expires_at, created_at`
+	return_url, cancel_url, uses_max, uses, state, expires_at, created_at,
+	COALESCE((SELECT reason FROM take_downs t WHERE t.id = payment_links.id AND t.lifted_at = 0), '')`
 
 func (c *Checkouts) scanLink(row func(...any) error) (Link, error) {
 	var (
@@ -89,7 +90,7 @@ func (c *Checkouts) scanLink(row func(...any) error) (Link, error) {
 		expires, created int64
 	)
 	err := row(&l.ID, &l.token, &l.Merchant, &l.Store, &l.Minor, &l.Currency, &l.Description, &sharing, &l.ReturnURL,
-		&l.CancelURL, &l.UsesMax, &l.Uses, &l.State, &expires, &created)
+		&l.CancelURL, &l.UsesMax, &l.Uses, &l.State, &expires, &created, &l.TakenDown)
 	l.Sharing.Decode(sharing)
 	l.ExpiresAt, l.CreatedAt, l.URL = clock.FromMicros(expires), clock.FromMicros(created), c.linkURL(&l)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -101,6 +102,11 @@ func (c *Checkouts) scanLink(row func(...any) error) (Link, error) {
 func (c *Checkouts) linkBy(ctx context.Context, where string, args ...any) (Link, error) {
 	return c.scanLink(
 		c.DB.Read.QueryRowContext(ctx, "SELECT "+linkColumns+" FROM payment_links WHERE "+where, args...).Scan)
+}
+
+// Link returns a payment link, whoever's it is. Errors: payment_link.not_found.
+func (c *Checkouts) Link(ctx context.Context, name id.PaymentLink) (Link, error) {
+	return c.linkBy(ctx, "id = $1", string(name))
 }
 
 // LinkOf returns a merchant's payment link. Errors: payment_link.not_found, also for another's.

@@ -108,6 +108,7 @@ var texts = map[string]limit.Text{ //nolint:gochecknoglobals // a table
 		English: "See whether the address is whole, or ask the shop for a new one",
 	},
 	"failed":        {Chinese: "出错了，请重试", English: "Something went wrong, try again"},
+	"taken_down":    {Chinese: "平台已停止此收款", English: "The platform has stopped these payments"},
 	"link_disabled": {Chinese: "商户已停用此链接", English: "The shop has taken this link back"},
 	"link_expired":  {Chinese: "此链接已过期", English: "This link is over"},
 	"link_used_up":  {Chinese: "此链接已达使用次数", English: "This link was used as often as it may be"},
@@ -168,6 +169,9 @@ var scriptTexts = map[string]limit.Text{ //nolint:gochecknoglobals // a table
 	"auth.step_up_required":      {Chinese: "这笔付款需要更多验证", English: "This payment needs more proof"},
 	"payment.insufficient_funds": {Chinese: "余额不足，请先充值", English: "Your balance is too low: top up first"},
 	"payment.expired":            {Chinese: "付款时间已过", English: "The time to pay is over"},
+	"payment.taken_down": {
+		Chinese: "平台已停止此收款，没有扣款", English: "The platform has stopped these payments; you were not charged",
+	},
 	"payment.not_payable": {
 		Chinese: "商户不能收这个金额，没有扣款", English: "The shop can't take this amount; you were not charged",
 	},

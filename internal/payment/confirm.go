@@ -26,9 +26,9 @@ type Confirmation struct {
 // card, it lets the card's issuer decide. A wrong PIN, too little money and a card that does not stand leave the
 // payment as it is: the payer may try again until it expires.
 //
-// Errors: payment.not_found, payment.already_*, payment.expired, payment.insufficient_funds, payment.bad_method,
-// payment.card_no_capture, those of auth.Confirming.Require, limit.exceeded, ledger.account_frozen, attempt.no_account,
-// those of attempt.Check and attempt.Start, idempotency.key_reused.
+// Errors: payment.taken_down, payment.not_found, payment.already_*, payment.expired, payment.insufficient_funds,
+// payment.bad_method, payment.card_no_capture, those of auth.Confirming.Require, limit.exceeded,
+// ledger.account_frozen, attempt.no_account, those of attempt.Check and attempt.Start, idempotency.key_reused.
 func (p *Payments) Confirm(ctx context.Context, c Confirmation) (idempotency.Answer, error) {
 	if err := c.With.check(); err != nil {
 		return idempotency.Answer{}, err
@@ -58,6 +58,7 @@ func (p *Payments) Confirm(ctx context.Context, c Confirmation) (idempotency.Ans
 	}
 	event := outbox.Event{Merchant: known.Merchant, Subject: string(known.ID)}
 	keys := append(charge.keys(&known), confirming.Keys()...)
+	keys = append(keys, p.takeDowns.Key(string(known.ID)))
 	return p.Keys.Once(ctx, c.Once, keys, func(tx *commit.Tx) (int, any, error) {
 		row, err := p.load(tx, c.Payment)
 		if err != nil {
@@ -67,6 +68,9 @@ func (p *Payments) Confirm(ctx context.Context, c Confirmation) (idempotency.Ans
 			return 0, nil, err
 		}
 		if err := confirmable(tx, &row); err != nil {
+			return 0, nil, err
+		}
+		if err := p.takenDownIn(tx, string(row.ID)); err != nil {
 			return 0, nil, err
 		}
 		if err := require(tx, confirming, charge.ask); err != nil {

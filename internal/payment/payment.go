@@ -186,6 +186,7 @@ type Payments struct {
 	custodies      *commit.Table[Custody]
 	splits         *commit.Table[Split]
 	splitRules     *commit.Table[SplitRule]
+	takeDowns      *commit.Table[StaffTakeDown]
 }
 
 // New returns Payments on its parts, and registers its tables.
@@ -197,6 +198,7 @@ func New(parts Parts) *Payments {
 		authorizations: authorizationsTable(parts.Committer), captures: capturesTable(parts.Committer),
 		refundRules: refundRulesTable(parts.Committer), custodies: custodiesTable(parts.Committer),
 		splits: splitsTable(parts.Committer), splitRules: splitRulesTable(parts.Committer),
+		takeDowns: takeDownsTable(parts.Committer),
 	}
 	parts.Attempts.Register(channel.KindPayIn, attempt.Handler{Settle: p.settlePayIn})
 	parts.Attempts.Register(channel.KindRefund, attempt.Handler{Settle: p.settleRefund})

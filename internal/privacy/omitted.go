@@ -123,7 +123,7 @@ func omissions() []omission { //nolint:funlen // a list
 			"audit_records.after_json", "audit_records.before_json", "audit_records.credential",
 			"audit_records.proposal_id", "edge_blocks.blocked_by", "identities.decided_by", "limit_changes",
 			"merchant_applications.reviewed_by", "proposals", "refunds.decided_by", "refunds.review_note",
-			"refunds.review_reasons", "refunds.reviewer", "staff",
+			"refunds.review_reasons", "refunds.reviewer", "staff", "take_downs",
 		}},
 		{
 			"about a business and nobody in it",

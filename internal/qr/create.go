@@ -134,9 +134,13 @@ func (c *Codes) Personal(ctx context.Context, customer id.Customer, amount money
 // Disable takes a code back: nobody can pay it any more. owner is the merchant or customer. Errors: qr.not_found, also
 // for another's, qr.used.
 func (c *Codes) Disable(ctx context.Context, owner string, name id.QRCode) (Code, error) {
+	known, err := c.Of(ctx, owner, name)
+	if err != nil {
+		return Code{}, err
+	}
 	key := c.codes.Key(string(name))
 	var out Code
-	err := c.Committer.Do(ctx, []commit.Key{key}, func(tx *commit.Tx) error {
+	err = c.Committer.Do(ctx, []commit.Key{key}, func(tx *commit.Tx) error {
 		row, found, err := c.codes.Get(tx, key)
 		if err != nil {
 			return err
@@ -144,6 +148,7 @@ func (c *Codes) Disable(ctx context.Context, owner string, name id.QRCode) (Code
 		if !found || row.Owner() != owner {
 			return notFound()
 		}
+		row.TakenDown = known.TakenDown
 		if out = row; row.State == Disabled {
 			return nil
 		}

@@ -71,11 +71,12 @@ type Code struct {
 	Currency    money.Currency `json:"currency"`
 	Description string         `json:"description,omitempty"`
 	payment.Sharing
-	State     State     `json:"state" enum:"active,disabled,used"`
-	ExpiresAt time.Time `json:"expires_at,omitzero" doc:"Of a person's code with an amount."`
-	CreatedAt time.Time `json:"created_at"`
-	URL       string    `json:"url" doc:"What the picture says: an address that any camera opens."`
-	EMV       string    `json:"emv,omitempty" doc:"The same as an EMVCo merchant-presented code."`
+	State     State                  `json:"state" enum:"active,disabled,used"`
+	TakenDown payment.TakeDownReason `json:"taken_down,omitempty" enum:"fraud,forbidden_goods,impersonation,legal_order,other" doc:"Why the operator has taken it down: nobody can pay by it until that is lifted."`
+	ExpiresAt time.Time              `json:"expires_at,omitzero" doc:"Of a person's code with an amount."`
+	CreatedAt time.Time              `json:"created_at"`
+	URL       string                 `json:"url" doc:"What the picture says: an address that any camera opens."`
+	EMV       string                 `json:"emv,omitempty" doc:"The same as an EMVCo merchant-presented code."`
 
 	token    string
 	customer id.Customer
@@ -134,9 +135,11 @@ func notFound() *fault.Fault {
 	return fault.New(fault.NotFound, "qr.not_found", "there is no such code")
 }
 
-// Payable refuses what can't be paid any more. Errors: qr.disabled, qr.used, qr.expired.
+// Payable refuses what can't be paid any more. Errors: payment.taken_down, qr.disabled, qr.used, qr.expired.
 func (c *Code) Payable(now time.Time) error {
 	switch {
+	case c.TakenDown != "":
+		return payment.TakenDown()
 	case c.State == Disabled:
 		return fault.New(fault.Conflict, "qr.disabled", "the owner has taken this code back").
 			WithHint("ask for a new code")

@@ -153,6 +153,13 @@ func (c *Codes) scanOurs(ctx context.Context, customer id.Customer, token string
 		Kind: IsPayment, Next: NextNone, Payment: &view,
 		Text: limit.Text{Chinese: "这笔付款已经结束", English: "this payment is over"},
 	}
+	down, err := c.Payments.IsTakenDown(ctx, string(view.ID))
+	if err != nil {
+		return Scanned{}, err
+	}
+	if down != "" && view.State == payment.Created {
+		return Scanned{}, payment.TakenDown()
+	}
 	if view.State == payment.Created && view.ExpiresAt.After(c.Clock.Now()) {
 		out.Next, out.Path = NextConfirm, "/wallet/v1/payments/"+string(view.ID)+"/confirm"
 		out.Text = limit.Text{Chinese: "核对商户和金额后确认付款", English: "look at merchant and amount, then confirm"}

@@ -41,7 +41,8 @@ func receiptsTable(c *commit.Committer) *commit.Table[receipts] {
 }
 
 const columns = `id, token, kind, merchant_id, store_id, customer_id, amount_minor, currency, description,
-	sharing, state, expires_at, created_at`
+	sharing, state, expires_at, created_at,
+	COALESCE((SELECT reason FROM take_downs t WHERE t.id = qr_codes.id AND t.lifted_at = 0), '')`
 
 func scan(row func(...any) error) (Code, error) {
 	var (
@@ -50,7 +51,7 @@ func scan(row func(...any) error) (Code, error) {
 		expires, created int64
 	)
 	err := row(&c.ID, &c.token, &c.Kind, &c.Merchant, &c.Store, &c.customer, &c.Minor, &c.Currency, &c.Description,
-		&sharing, &c.State, &expires, &created)
+		&sharing, &c.State, &expires, &created, &c.TakenDown)
 	c.Sharing.Decode(sharing)
 	c.ExpiresAt, c.CreatedAt = clock.FromMicros(expires), clock.FromMicros(created)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -79,6 +80,15 @@ func (c *Codes) standingOf(ctx context.Context, customer id.Customer, currency m
 		return code, false, nil
 	}
 	return code, err == nil, err
+}
+
+// OfMerchants returns a merchant's code, whichever merchant's it is. Errors: qr.not_found, also for a person's.
+func (c *Codes) OfMerchants(ctx context.Context, name id.QRCode) (Code, error) {
+	code, err := c.read(ctx, name)
+	if err == nil && code.Kind != Store {
+		err = notFound()
+	}
+	return code, err
 }
 
 // Of returns a code of an owner, a merchant or a customer. Errors: qr.not_found, also for another's.

@@ -7,6 +7,33 @@ import (
 	"time"
 )
 
+// Defines values for CheckoutTakenDown.
+const (
+	CheckoutTakenDownForbiddenGoods CheckoutTakenDown = "forbidden_goods"
+	CheckoutTakenDownFraud          CheckoutTakenDown = "fraud"
+	CheckoutTakenDownImpersonation  CheckoutTakenDown = "impersonation"
+	CheckoutTakenDownLegalOrder     CheckoutTakenDown = "legal_order"
+	CheckoutTakenDownOther          CheckoutTakenDown = "other"
+)
+
+// Valid indicates whether the value is a known member of the CheckoutTakenDown enum.
+func (e CheckoutTakenDown) Valid() bool {
+	switch e {
+	case CheckoutTakenDownForbiddenGoods:
+		return true
+	case CheckoutTakenDownFraud:
+		return true
+	case CheckoutTakenDownImpersonation:
+		return true
+	case CheckoutTakenDownLegalOrder:
+		return true
+	case CheckoutTakenDownOther:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CodeFunds.
 const (
 	CodeFundsEscrow CodeFunds = "escrow"
@@ -61,6 +88,33 @@ func (e CodeState) Valid() bool {
 	case CodeStateDisabled:
 		return true
 	case CodeStateUsed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CodeTakenDown.
+const (
+	CodeTakenDownForbiddenGoods CodeTakenDown = "forbidden_goods"
+	CodeTakenDownFraud          CodeTakenDown = "fraud"
+	CodeTakenDownImpersonation  CodeTakenDown = "impersonation"
+	CodeTakenDownLegalOrder     CodeTakenDown = "legal_order"
+	CodeTakenDownOther          CodeTakenDown = "other"
+)
+
+// Valid indicates whether the value is a known member of the CodeTakenDown enum.
+func (e CodeTakenDown) Valid() bool {
+	switch e {
+	case CodeTakenDownForbiddenGoods:
+		return true
+	case CodeTakenDownFraud:
+		return true
+	case CodeTakenDownImpersonation:
+		return true
+	case CodeTakenDownLegalOrder:
+		return true
+	case CodeTakenDownOther:
 		return true
 	default:
 		return false
@@ -304,6 +358,33 @@ func (e LinkState) Valid() bool {
 	case LinkStateActive:
 		return true
 	case LinkStateDisabled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LinkTakenDown.
+const (
+	LinkTakenDownForbiddenGoods LinkTakenDown = "forbidden_goods"
+	LinkTakenDownFraud          LinkTakenDown = "fraud"
+	LinkTakenDownImpersonation  LinkTakenDown = "impersonation"
+	LinkTakenDownLegalOrder     LinkTakenDown = "legal_order"
+	LinkTakenDownOther          LinkTakenDown = "other"
+)
+
+// Valid indicates whether the value is a known member of the LinkTakenDown enum.
+func (e LinkTakenDown) Valid() bool {
+	switch e {
+	case LinkTakenDownForbiddenGoods:
+		return true
+	case LinkTakenDownFraud:
+		return true
+	case LinkTakenDownImpersonation:
+		return true
+	case LinkTakenDownLegalOrder:
+		return true
+	case LinkTakenDownOther:
 		return true
 	default:
 		return false
@@ -929,9 +1010,15 @@ type Checkout struct {
 	PaymentLinkID string `json:"payment_link_id,omitempty,omitzero"`
 	ReturnURL     string `json:"return_url,omitempty,omitzero"`
 
+	// TakenDown Why the operator has taken it down: nobody can pay it until that is lifted.
+	TakenDown CheckoutTakenDown `json:"taken_down,omitempty,omitzero"`
+
 	// URL Send the payer here. Whoever has it can see and pay the payment: keep it out of logs.
 	URL string `json:"url"`
 }
+
+// CheckoutTakenDown Why the operator has taken it down: nobody can pay it until that is lifted.
+type CheckoutTakenDown string
 
 // Code defines model for Code.
 type Code struct {
@@ -976,6 +1063,9 @@ type Code struct {
 	// StoreID Examples: sto_01kanq4j3qf8yt0v5d7r2m9xce
 	StoreID string `json:"store_id,omitempty,omitzero"`
 
+	// TakenDown Why the operator has taken it down: nobody can pay by it until that is lifted.
+	TakenDown CodeTakenDown `json:"taken_down,omitempty,omitzero"`
+
 	// URL What the picture says: an address that any camera opens.
 	URL string `json:"url"`
 }
@@ -988,6 +1078,9 @@ type CodeKind string
 
 // CodeState defines model for Code.State.
 type CodeState string
+
+// CodeTakenDown Why the operator has taken it down: nobody can pay by it until that is lifted.
+type CodeTakenDown string
 
 // CreateCheckoutBody defines model for CreateCheckoutBody.
 type CreateCheckoutBody struct {
@@ -1439,6 +1532,9 @@ type Link struct {
 	// StoreID Examples: sto_01kanq4j3qf8yt0v5d7r2m9xce
 	StoreID string `json:"store_id,omitempty,omitzero"`
 
+	// TakenDown Why the operator has taken it down: nobody can pay by it until that is lifted.
+	TakenDown LinkTakenDown `json:"taken_down,omitempty,omitzero"`
+
 	// URL Give it to payers.
 	URL string `json:"url"`
 
@@ -1454,6 +1550,9 @@ type LinkFunds string
 
 // LinkState defines model for Link.State.
 type LinkState string
+
+// LinkTakenDown Why the operator has taken it down: nobody can pay by it until that is lifted.
+type LinkTakenDown string
 
 // Origins defines model for Origins.
 type Origins struct {

@@ -115,6 +115,9 @@ var access = map[string]string{
 	"GET /ops/v1/refunds":                     "admin finance risk compliance support auditor",
 	"POST /ops/v1/refunds/{id}/approve":       "finance support",
 	"POST /ops/v1/refunds/{id}/reject":        "finance support",
+	"GET /ops/v1/take_downs":                  everyRole,
+	"POST /ops/v1/take_downs":                 "risk compliance",
+	"POST /ops/v1/take_downs/{subject}/lift":  "risk compliance",
 	"GET /ops/v1/merchants/{id}/refund_rules": "admin finance risk compliance support auditor",
 	"PUT /ops/v1/merchants/{id}/refund_limit": "admin",
 
@@ -356,6 +359,8 @@ func concrete(path string) string {
 		}
 	}
 	return strings.NewReplacer(
+		"{subject}",
+		string(id.New[id.Payment](instant)),
 		"{entry_id}",
 		string(id.New[id.Entry](instant)),
 		"{channel}",

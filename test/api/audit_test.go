@@ -90,9 +90,14 @@ func TestEveryWriteIsRecorded(t *testing.T) {
 		finance, officer := w.colleague(t, party.RoleFinance, ""), w.colleague(t, party.RoleCompliance, "")
 		s, p, gone := w.shop(t, party.NewMerchant{}), w.person(t, 10_000), w.person(t, 0)
 		paid := w.paid(t, s, p, 1_000)
+		suspect := w.created(t, s, 1_000)
+		_, err := w.Payments.TakeDown(t.Context(), payment.TakeDownOrder{
+			Subject: string(suspect.ID), Kind: "payment", Merchant: s.id, Reason: payment.BecauseOther, Note: "a test",
+		})
+		must(t, err)
 		risk, image := w.colleague(t, party.RoleRisk, ""), w.reviewed(t)
 		waits, refused := w.inReview(t), w.inReview(t)
-		_, err := w.Vault.Rotate(t.Context(), "card.pan", nil)
+		_, err = w.Vault.Rotate(t.Context(), "card.pan", nil)
 		must(t, err)
 		w.Clock.Advance(vault.RetireAfter)
 		for _, state := range []string{"frozen", "closed"} {
@@ -195,6 +200,13 @@ func TestEveryWriteIsRecorded(t *testing.T) {
 			},
 			"POST /ops/v1/refunds/{id}/reject": {
 				Path: "/refunds/" + asked(1) + "/reject", Token: finance.token, Key: w.key(), Body: map[string]any{"note": "no"},
+			},
+			"POST /ops/v1/take_downs": {
+				Token: risk.token,
+				Body:  map[string]any{"subject": string(paid.ID), "reason": "fraud", "note": "a test"},
+			},
+			"POST /ops/v1/take_downs/{subject}/lift": {
+				Path: "/take_downs/" + string(suspect.ID) + "/lift", Token: risk.token, Body: why(map[string]any{}),
 			},
 			"PUT /ops/v1/merchants/{id}/refund_limit": {
 				Path: "/merchants/" + string(s.id) + "/refund_limit", Body: map[string]any{"operator_above": 7},

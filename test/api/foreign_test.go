@@ -89,6 +89,8 @@ var foreigners = map[string]foreign{
 	"POST /ops/v1/refunds/{id}/approve":       {shared: true},
 	"POST /ops/v1/refunds/{id}/reject":        {shared: true},
 	"GET /ops/v1/merchants/{id}/refund_rules": {shared: true},
+	"GET /ops/v1/take_downs":                  {shared: true},
+	"POST /ops/v1/take_downs/{subject}/lift":  {shared: true, body: `{"reason":"a mistake"}`},
 	"PUT /ops/v1/merchants/{id}/refund_limit": {shared: true},
 
 	"POST /v1/payments": {
@@ -503,6 +505,7 @@ func (w *world) property(t testing.TB, owner person, shop shop) property {
 			"/ops/v1/users/{id}":                                string(user.ID),
 			"/ops/v1/applications/{id}/documents/{document_id}": document.ID,
 			"/ops/v1/blocks/{id}":                               string(block.ID),
+			"/ops/v1/take_downs/{subject}":                      string(order.ID),
 		},
 	}
 }

@@ -895,6 +895,11 @@ export interface components {
              */
             payment_link_id?: string;
             return_url?: string;
+            /**
+             * @description Why the operator has taken it down: nobody can pay it until that is lifted.
+             * @enum {string}
+             */
+            taken_down?: "fraud" | "forbidden_goods" | "impersonation" | "legal_order" | "other";
             /** @description Send the payer here. Whoever has it can see and pay the payment: keep it out of logs. */
             url: string;
         };
@@ -946,6 +951,11 @@ export interface components {
             state: "active" | "disabled" | "used";
             /** @example sto_01kanq4j3qf8yt0v5d7r2m9xce */
             store_id?: string;
+            /**
+             * @description Why the operator has taken it down: nobody can pay by it until that is lifted.
+             * @enum {string}
+             */
+            taken_down?: "fraud" | "forbidden_goods" | "impersonation" | "legal_order" | "other";
             /** @description What the picture says: an address that any camera opens. */
             url: string;
         };
@@ -1402,6 +1412,11 @@ export interface components {
             state: "active" | "disabled";
             /** @example sto_01kanq4j3qf8yt0v5d7r2m9xce */
             store_id?: string;
+            /**
+             * @description Why the operator has taken it down: nobody can pay by it until that is lifted.
+             * @enum {string}
+             */
+            taken_down?: "fraud" | "forbidden_goods" | "impersonation" | "legal_order" | "other";
             /** @description Give it to payers. */
             url: string;
             /**
