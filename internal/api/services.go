@@ -17,6 +17,7 @@ import (
 	"github.com/feiqian/feiqian/internal/edge"
 	"github.com/feiqian/feiqian/internal/idempotency"
 	"github.com/feiqian/feiqian/internal/identity"
+	"github.com/feiqian/feiqian/internal/inapp"
 	"github.com/feiqian/feiqian/internal/job"
 	"github.com/feiqian/feiqian/internal/ledger"
 	"github.com/feiqian/feiqian/internal/limit"
@@ -66,6 +67,7 @@ type Services struct {
 	Blocks        *edge.Blocks
 	Codes         *qr.Codes
 	Checkouts     *checkout.Checkouts
+	AppRequests   *inapp.Requests
 	Webhooks      *webhook.Webhooks
 	Signing       *signing.Signing
 }
@@ -103,6 +105,7 @@ func (s *Services) Endpoints() []Endpoint {
 		s.qrEndpoints(),
 		s.checkoutEndpoints(),
 		s.takeDownEndpoints(),
+		s.appRequestEndpoints(),
 		s.sandboxEndpoints(),
 	)
 }

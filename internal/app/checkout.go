@@ -7,6 +7,8 @@ import (
 	"github.com/feiqian/feiqian/internal/checkout"
 	"github.com/feiqian/feiqian/internal/config"
 	"github.com/feiqian/feiqian/internal/edge"
+	"github.com/feiqian/feiqian/internal/inapp"
+	"github.com/feiqian/feiqian/internal/jws"
 	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/outbox"
 	"github.com/feiqian/feiqian/internal/qr"
@@ -36,6 +38,10 @@ func (a *App) wireCheckout(events *outbox.Outbox, zone *time.Location, currencie
 		Payments:  a.Payments,
 		Codes:     a.Codes,
 		Live:      a.Config.Mode == config.Live,
+	})
+	a.AppRequests = inapp.New(inapp.Parts{
+		Committer: a.Committer, DB: a.DB, Clock: a.Clock, Payments: a.Payments,
+		Signer: jws.New(a.Vault.SigningKey("documents")),
 	})
 }
 

@@ -18,7 +18,7 @@ import (
 // exist yet; one that exists must be listed.
 var ranks = [][]string{
 	0:  {"money", "id", "fault", "clock"},
-	1:  {"config", "sqldb", "emvqr", "httpsig"}, // httpsig is a codec that the API, channels and the sandbox share
+	1:  {"config", "sqldb", "emvqr", "httpsig", "jws"}, // httpsig is a codec that the API, channels and the sandbox share
 	2:  {"commit", "vault"},
 	3:  {"outbox", "job", "audit"},
 	4:  {"idempotency", "ledger", "message"},
@@ -27,7 +27,7 @@ var ranks = [][]string{
 	7:  {"wallet", "channel", "card", "approval", "onboarding", "signing"},
 	8:  {"attempt", "identity"},
 	9:  {"payment", "payout"},
-	10: {"report", "privacy", "edge", "qr", "webhook"},
+	10: {"report", "privacy", "edge", "qr", "webhook", "inapp"},
 	11: {"checkout"},
 	12: {"api"},
 	13: {"app"},

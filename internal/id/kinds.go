@@ -86,6 +86,8 @@ type (
 	Delivery string
 	// SigningKey names a merchant's public key for signed requests; it is the keyid of signatures.
 	SigningKey string
+	// AppRequest names a payment that a merchant's app hands to the wallet.
+	AppRequest string
 )
 
 // Prefix returns "cus".
@@ -213,3 +215,6 @@ func (Delivery) Prefix() string { return "dlv" }
 
 // Prefix returns "sgk".
 func (SigningKey) Prefix() string { return "sgk" }
+
+// Prefix returns "apr".
+func (AppRequest) Prefix() string { return "apr" }

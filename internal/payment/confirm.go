@@ -2,6 +2,7 @@ package payment
 
 import (
 	"context"
+	"time"
 
 	"github.com/feiqian/feiqian/internal/auth"
 	"github.com/feiqian/feiqian/internal/commit"
@@ -67,7 +68,7 @@ func (p *Payments) Confirm(ctx context.Context, c Confirmation) (idempotency.Ans
 		if err := mayTakePayments(merchant); err != nil {
 			return 0, nil, err
 		}
-		if err := confirmable(tx, &row); err != nil {
+		if err := row.Waiting(tx.Now()); err != nil {
 			return 0, nil, err
 		}
 		if err := p.takenDownIn(tx, string(row.ID)); err != nil {
@@ -113,12 +114,12 @@ func (p *Payments) IntentOf(ctx context.Context, customer id.Customer, name id.P
 	return known.intent(merchant.Name), nil
 }
 
-// confirmable refuses what is not waiting for the payer any more.
-func confirmable(tx *commit.Tx, payment *Payment) error {
-	if _, err := payment.State.Move(Authorized); err != nil { // only a created payment can
+// Waiting refuses what is not waiting for the payer any more. Errors: payment.already_*, payment.expired.
+func (p *Payment) Waiting(now time.Time) error {
+	if _, err := p.State.Move(Authorized); err != nil { // only a created payment can
 		return err
 	}
-	if !payment.ExpiresAt.After(tx.Now()) {
+	if !p.ExpiresAt.After(now) {
 		return fault.New(fault.Conflict, "payment.expired", "the time to pay is over").
 			WithHint("ask the merchant for a new payment")
 	}

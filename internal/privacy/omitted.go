@@ -42,6 +42,9 @@ func omissions() []omission { //nolint:funlen // a list
 				"messages.sealed",
 				"passkeys.credential_id",
 				"passkeys.public_key",
+				"payment_instructions.link",
+				"payment_instructions.order_salt",
+				"payment_instructions.payment_salt",
 				"pins.mac",
 				"pins.previous_mac",
 				"sessions.token_hash",
@@ -128,6 +131,8 @@ func omissions() []omission { //nolint:funlen // a list
 		{
 			"about a business and nobody in it",
 			[]string{
+				"app_requests.merchant_id",
+				"app_requests.return_url",
 				"captures.fee_minor",
 				"captures.reference",
 				"merchants",

@@ -89,6 +89,10 @@ func customerSections() []Section {
 		{Name: "receive_codes", Query: `SELECT id, amount_minor, currency, description, state, expires_at, created_at
 			FROM qr_codes WHERE customer_id = $1 ORDER BY id`},
 		{Name: "receive_code_payments", Query: `SELECT counted_on, payments FROM qr_receipts WHERE id = $1`},
+		{Name: "app_requests", Query: `SELECT id, payment_id, app, expires_at, created_at, opened_at FROM app_requests
+			WHERE customer_id = $1 ORDER BY id`},
+		{Name: "payment_instructions", Query: `SELECT i.id AS payment_id, i.order_text, i.payment_text, i.created_at
+			FROM payment_instructions i JOIN payments p ON p.id = i.id WHERE p.customer_id = $1 ORDER BY i.id`},
 		{Name: "blocks", Query: `SELECT id, rule, reason, since AS since_at, until AS until_at FROM edge_blocks
 			WHERE subject = 'caller:' || $1 ORDER BY id`},
 	}

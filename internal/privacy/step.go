@@ -27,6 +27,7 @@ func customerAtOnce() []step {
 		{what: "challenges of passkeys", text: `DELETE FROM challenges WHERE customer_id = $1`},
 		{what: "authenticator app", text: `DELETE FROM totp WHERE id = $1`},
 		{what: "gesture locks", text: `DELETE FROM gestures WHERE id IN (SELECT id FROM devices WHERE customer_id = $1)`},
+		{what: "requests that apps handed over", text: `DELETE FROM app_requests WHERE customer_id = $1`},
 		{what: "receive codes", text: `DELETE FROM qr_codes WHERE customer_id = $1`},
 		{what: "counts of receive codes", text: `DELETE FROM qr_receipts WHERE id = $1`},
 		{what: "names of devices", text: `UPDATE devices SET name = 'erased' WHERE customer_id = $1`},
@@ -59,6 +60,8 @@ func customerAtLast() []step {
 			WHERE customer_id = $1`,
 		},
 		{what: "numbers of card agreements", text: `UPDATE card_agreements SET number = '' WHERE customer_id = $1`},
+		{what: "payment instructions", text: `DELETE FROM payment_instructions
+			WHERE id IN (SELECT id FROM payments WHERE customer_id = $1)`},
 		{what: "default card", text: `DELETE FROM card_holders WHERE id = $1`},
 		{what: "sums of what was paid", text: `DELETE FROM limit_counters WHERE id > $1 || '/' AND id < $1 || '0'`},
 		{

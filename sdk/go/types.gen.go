@@ -911,6 +911,31 @@ type Amount struct {
 	Currency string `json:"currency"`
 }
 
+// AppRequest defines model for AppRequest.
+type AppRequest struct {
+	// App Examples: com.example.shop
+	App       string    `json:"app"`
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// ID Examples: apr_01kanq4j3qf8yt0v5d7r2m9xce
+	ID string `json:"id"`
+
+	// PaymentID Examples: pay_01kanq4j3qf8yt0v5d7r2m9xce
+	PaymentID string `json:"payment_id"`
+
+	// Request The signed request: a JWS in compact form. Hand it to your app.
+	Request string `json:"request"`
+
+	// ReturnURL Examples: exampleshop://paid
+	ReturnURL string `json:"return_url"`
+
+	// URI What your app opens: it leads into the wallet.
+	//
+	// Examples: feiqian://pay?request=eyJhbGci…
+	URI string `json:"uri"`
+}
+
 // ApproveRefundBody defines model for Approve_refund_body.
 type ApproveRefundBody struct {
 	// Note Told to the payer.
@@ -1323,6 +1348,22 @@ type CreateWebhookBody struct {
 	//
 	// Examples: https://shop.example/feiqian
 	URL string `json:"url"`
+}
+
+// CreateAppRequestBody defines model for Create_app_request_body.
+type CreateAppRequestBody struct {
+	// App Your app, as its system names it: the package name on Android, the bundle identifier on Apple's.
+	//
+	// Examples: com.example.shop
+	App string `json:"app"`
+
+	// ExpiresIn Seconds; default 300, and never longer than the payment's own time.
+	ExpiresIn int64 `json:"expires_in,omitempty,omitzero"`
+
+	// ReturnURL Leads back into your app: its own scheme, or an https link that it claims.
+	//
+	// Examples: exampleshop://paid
+	ReturnURL string `json:"return_url"`
 }
 
 // CreateSplitRuleBody defines model for Create_split_rule_body.
@@ -2472,6 +2513,9 @@ type CreatePaymentLinkJSONRequestBody = CreatePaymentLinkBody
 
 // CreatePaymentJSONRequestBody defines body for CreatePayment for application/json ContentType.
 type CreatePaymentJSONRequestBody = CreatePaymentBody
+
+// CreateAppRequestJSONRequestBody defines body for CreateAppRequest for application/json ContentType.
+type CreateAppRequestJSONRequestBody = CreateAppRequestBody
 
 // CapturePaymentJSONRequestBody defines body for CapturePayment for application/json ContentType.
 type CapturePaymentJSONRequestBody = CapturePaymentBody

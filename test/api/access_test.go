@@ -64,6 +64,11 @@ var access = map[string]string{
 	"POST /ops/v1/merchants/{id}/signing_keys/{key}/revoke": admins,
 	"PUT /ops/v1/merchants/{id}/signature_rule":             admins,
 
+	"GET /.well-known/feiqian-keys.json":     anybody,
+	"POST /v1/payments/{id}/app_requests":    merchants,
+	"POST /wallet/v1/app_requests":           customers,
+	"POST /wallet/v1/app_requests/{id}/back": customers,
+
 	"GET /healthz":       anybody,
 	"GET /readyz":        anybody,
 	"GET /openapi.json":  anybody,
@@ -331,6 +336,7 @@ var names = map[string]string{
 	"/wallet/v1/withdrawals/{id}": "po_",
 	"/wallet/v1/devices/{id}":     "dev_",
 	"/wallet/v1/cards/{id}":       "crd_",
+	"/wallet/v1/app_requests/":    "apr_",
 	"/wallet/v1/passkeys/{id}":    "psk_",
 	"/ops/v1/attempts/{id}":       "att_",
 	"/ops/v1/merchants/{id}":      "mer_",

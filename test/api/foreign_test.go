@@ -79,9 +79,13 @@ var foreigners = map[string]foreign{
 	"POST /v1/refunds/{id}/reject":   {code: "refund.not_found", body: `{"note":"no"}`},
 	"GET /v1/receipts/{entry_id}":    {code: "ledger.entry_not_found"},
 
-	"POST /wallet/v1/payments/{id}/refunds":   {code: "payment.not_found", body: `{"reason":"late"}`},
-	"GET /wallet/v1/payments/{id}/refunds":    {code: "payment.not_found"},
-	"POST /wallet/v1/payments/{id}/release":   {code: "payment.not_found", body: `{}`},
+	"POST /wallet/v1/payments/{id}/refunds": {code: "payment.not_found", body: `{"reason":"late"}`},
+	"GET /wallet/v1/payments/{id}/refunds":  {code: "payment.not_found"},
+	"POST /wallet/v1/payments/{id}/release": {code: "payment.not_found", body: `{}`},
+	"POST /v1/payments/{id}/app_requests": {
+		code: "payment.not_found", body: `{"app":"com.example.shop","return_url":"shop://paid"}`,
+	},
+	"POST /wallet/v1/app_requests/{id}/back":  {code: "app_request.not_found"},
 	"POST /wallet/v1/refunds/{id}/withdraw":   {code: "refund.not_found"},
 	"POST /merchant/v1/payments/{id}/refunds": {code: "payment.not_found", body: `{"amount":1}`, wholeOnly: true},
 	"POST /merchant/v1/refunds/{id}/approve":  {code: "refund.not_found", body: `{}`, wholeOnly: true},
@@ -417,6 +421,17 @@ func (w *world) property(t testing.TB, owner person, shop shop) property {
 	w.ok(t, 201, apitest.Request{
 		Method: "POST", Path: "/v1/payment_links", Token: shop.token, Key: w.key(), Body: map[string]any{"amount": 100},
 	}, &link)
+	var handed struct {
+		ID      string `json:"id"`
+		Request string `json:"request"`
+	}
+	w.ok(t, 201, apitest.Request{
+		Method: "POST", Path: "/v1/payments/" + string(w.created(t, shop, 100).ID) + "/app_requests", Token: shop.token,
+		Body: map[string]any{"app": "com.example.shop", "return_url": "shop://paid"},
+	}, &handed)
+	w.ok(t, 200, apitest.Request{
+		Method: "POST", Path: "/wallet/v1/app_requests", Token: owner.token, Body: map[string]any{"request": handed.Request},
+	}, nil)
 	event, endpoint := w.firstEvent(t, shop), w.silentEndpoint(t, shop)
 	signing, _ := w.signingKey(t, shop.id, httpsig.Ed25519)
 	proposal, _ := w.propose(t, terms(w, shop.id, admin.token, 77))
@@ -466,6 +481,7 @@ func (w *world) property(t testing.TB, owner person, shop shop) property {
 			"/v1/refunds/{id}":               string(refund.ID),
 			"/v1/split_rules/{id}":           string(rule.ID),
 			"/wallet/v1/refunds/{id}":        string(refund.ID),
+			"/wallet/v1/app_requests/{id}":   handed.ID,
 			"/merchant/v1/refunds/{id}":      string(refund.ID),
 			"/ops/v1/refunds/{id}":           string(refund.ID),
 			"/merchant/v1/payments/{id}":     string(order.ID),

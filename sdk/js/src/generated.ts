@@ -194,6 +194,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/payments/{id}/app_requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign a payment request that your app hands to the wallet */
+        post: operations["create_app_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/payments/{id}/capture": {
         parameters: {
             query?: never;
@@ -802,6 +819,27 @@ export interface components {
              */
             currency: string;
         };
+        AppRequest: {
+            /** @example com.example.shop */
+            app: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            /** @example apr_01kanq4j3qf8yt0v5d7r2m9xce */
+            id: string;
+            /** @example pay_01kanq4j3qf8yt0v5d7r2m9xce */
+            payment_id: string;
+            /** @description The signed request: a JWS in compact form. Hand it to your app. */
+            request: string;
+            /** @example exampleshop://paid */
+            return_url: string;
+            /**
+             * @description What your app opens: it leads into the wallet.
+             * @example feiqian://pay?request=eyJhbGci…
+             */
+            uri: string;
+        };
         Approve_refund_body: {
             /** @description Told to the payer. */
             note?: string;
@@ -1217,6 +1255,23 @@ export interface components {
              * @example https://shop.example/feiqian
              */
             url: string;
+        };
+        Create_app_request_body: {
+            /**
+             * @description Your app, as its system names it: the package name on Android, the bundle identifier on Apple's.
+             * @example com.example.shop
+             */
+            app: string;
+            /**
+             * Format: int64
+             * @description Seconds; default 300, and never longer than the payment's own time.
+             */
+            expires_in?: number;
+            /**
+             * @description Leads back into your app: its own scheme, or an https link that it claims.
+             * @example exampleshop://paid
+             */
+            return_url: string;
         };
         Create_split_rule_body: {
             name: string;
@@ -2619,6 +2674,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PaymentDetail"];
+                };
+            };
+            /** @description A problem, RFC 9457. */
+            default: {
+                headers: {
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_app_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Create_app_request_body"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppRequest"];
                 };
             };
             /** @description A problem, RFC 9457. */
