@@ -18,6 +18,7 @@ import (
 	"github.com/feiqian/feiqian/internal/idempotency"
 	"github.com/feiqian/feiqian/internal/identity"
 	"github.com/feiqian/feiqian/internal/inapp"
+	"github.com/feiqian/feiqian/internal/instruction"
 	"github.com/feiqian/feiqian/internal/job"
 	"github.com/feiqian/feiqian/internal/ledger"
 	"github.com/feiqian/feiqian/internal/limit"
@@ -68,6 +69,7 @@ type Services struct {
 	Codes         *qr.Codes
 	Checkouts     *checkout.Checkouts
 	AppRequests   *inapp.Requests
+	Instructions  *instruction.Instructions
 	Webhooks      *webhook.Webhooks
 	Signing       *signing.Signing
 }
@@ -106,6 +108,7 @@ func (s *Services) Endpoints() []Endpoint {
 		s.checkoutEndpoints(),
 		s.takeDownEndpoints(),
 		s.appRequestEndpoints(),
+		s.instructionEndpoints(),
 		s.sandboxEndpoints(),
 	)
 }

@@ -34,6 +34,7 @@ import (
 	"github.com/feiqian/feiqian/internal/idempotency"
 	"github.com/feiqian/feiqian/internal/identity"
 	"github.com/feiqian/feiqian/internal/inapp"
+	"github.com/feiqian/feiqian/internal/instruction"
 	"github.com/feiqian/feiqian/internal/job"
 	"github.com/feiqian/feiqian/internal/ledger"
 	"github.com/feiqian/feiqian/internal/limit"
@@ -62,35 +63,36 @@ func AuditOrigin(mode config.Mode) string { return "feiqian.org/" + string(mode)
 
 // App is one running instance.
 type App struct {
-	Config      config.Config
-	Clock       *clock.Clock
-	DB          *sqldb.DB
-	Vault       *vault.Vault
-	Committer   *commit.Committer
-	Ledger      *ledger.Ledger
-	Log         *ledger.Log
-	Parties     *party.Parties
-	Limits      *limit.Limits
-	Messages    *message.Messages
-	Auth        *auth.Auth
-	Identity    *identity.Identities
-	Payments    *payment.Payments
-	Payouts     *payout.Payouts
-	Attempts    *attempt.Attempts
-	Cards       *card.Cards
-	Jobs        *job.Jobs
-	Trail       *audit.Trail
-	Chain       *audit.Chain
-	Approvals   *approval.Approvals
-	Privacy     *privacy.Privacy
-	Blocks      *edge.Blocks
-	Watch       *edge.Watch
-	Codes       *qr.Codes
-	Checkouts   *checkout.Checkouts
-	AppRequests *inapp.Requests
-	Webhooks    *webhook.Webhooks
-	Signing     *signing.Signing
-	Server      *api.Server
+	Config       config.Config
+	Clock        *clock.Clock
+	DB           *sqldb.DB
+	Vault        *vault.Vault
+	Committer    *commit.Committer
+	Ledger       *ledger.Ledger
+	Log          *ledger.Log
+	Parties      *party.Parties
+	Limits       *limit.Limits
+	Messages     *message.Messages
+	Auth         *auth.Auth
+	Identity     *identity.Identities
+	Payments     *payment.Payments
+	Payouts      *payout.Payouts
+	Attempts     *attempt.Attempts
+	Cards        *card.Cards
+	Jobs         *job.Jobs
+	Trail        *audit.Trail
+	Chain        *audit.Chain
+	Approvals    *approval.Approvals
+	Privacy      *privacy.Privacy
+	Blocks       *edge.Blocks
+	Watch        *edge.Watch
+	Codes        *qr.Codes
+	Checkouts    *checkout.Checkouts
+	AppRequests  *inapp.Requests
+	Instructions *instruction.Instructions
+	Webhooks     *webhook.Webhooks
+	Signing      *signing.Signing
+	Server       *api.Server
 
 	log      *slog.Logger
 	services *api.Services
@@ -286,6 +288,7 @@ func (a *App) wire(ctx context.Context, version string) error { //nolint:funlen 
 		Codes:         a.Codes,
 		Checkouts:     a.Checkouts,
 		AppRequests:   a.AppRequests,
+		Instructions:  a.Instructions,
 		Webhooks:      a.Webhooks,
 		Signing:       a.Signing,
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/feiqian/feiqian/internal/config"
 	"github.com/feiqian/feiqian/internal/edge"
 	"github.com/feiqian/feiqian/internal/inapp"
+	"github.com/feiqian/feiqian/internal/instruction"
 	"github.com/feiqian/feiqian/internal/jws"
 	"github.com/feiqian/feiqian/internal/money"
 	"github.com/feiqian/feiqian/internal/outbox"
@@ -39,9 +40,12 @@ func (a *App) wireCheckout(events *outbox.Outbox, zone *time.Location, currencie
 		Codes:     a.Codes,
 		Live:      a.Config.Mode == config.Live,
 	})
+	signer := jws.New(a.Vault.SigningKey("documents"))
 	a.AppRequests = inapp.New(inapp.Parts{
-		Committer: a.Committer, DB: a.DB, Clock: a.Clock, Payments: a.Payments,
-		Signer: jws.New(a.Vault.SigningKey("documents")),
+		Committer: a.Committer, DB: a.DB, Clock: a.Clock, Payments: a.Payments, Signer: signer,
+	})
+	a.Instructions = instruction.New(instruction.Parts{
+		Committer: a.Committer, DB: a.DB, Clock: a.Clock, Payments: a.Payments, Signer: signer,
 	})
 }
 

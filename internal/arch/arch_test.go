@@ -27,7 +27,7 @@ var ranks = [][]string{
 	7:  {"wallet", "channel", "card", "approval", "onboarding", "signing"},
 	8:  {"attempt", "identity"},
 	9:  {"payment", "payout"},
-	10: {"report", "privacy", "edge", "qr", "webhook", "inapp"},
+	10: {"report", "privacy", "edge", "qr", "webhook", "inapp", "instruction"},
 	11: {"checkout"},
 	12: {"api"},
 	13: {"app"},

@@ -120,6 +120,9 @@ type PayerView struct {
 	Tries []Try `json:"attempts,omitempty" doc:"your tries to pay it by card, oldest first"`
 }
 
+// Attempt returns the order on a channel that pays or has paid; "" where none takes part.
+func (p *Payment) Attempt() id.Attempt { return p.attempt }
+
 // ForPayer returns the payer's view.
 func (p *Payment) ForPayer(merchantName string) PayerView {
 	view := PayerView{

@@ -325,6 +325,24 @@ func (e EndpointState) Valid() bool {
 	}
 }
 
+// Defines values for InstructionHalf.
+const (
+	InstructionHalfOrder   InstructionHalf = "order"
+	InstructionHalfPayment InstructionHalf = "payment"
+)
+
+// Valid indicates whether the value is a known member of the InstructionHalf enum.
+func (e InstructionHalf) Valid() bool {
+	switch e {
+	case InstructionHalfOrder:
+		return true
+	case InstructionHalfPayment:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for LinkFunds.
 const (
 	LinkFundsEscrow LinkFunds = "escrow"
@@ -709,6 +727,24 @@ func (e TryState) Valid() bool {
 	case TryStateProcessing:
 		return true
 	case TryStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for VerifiedInstructionHalf.
+const (
+	VerifiedInstructionHalfOrder   VerifiedInstructionHalf = "order"
+	VerifiedInstructionHalfPayment VerifiedInstructionHalf = "payment"
+)
+
+// Valid indicates whether the value is a known member of the VerifiedInstructionHalf enum.
+func (e VerifiedInstructionHalf) Valid() bool {
+	switch e {
+	case VerifiedInstructionHalfOrder:
+		return true
+	case VerifiedInstructionHalfPayment:
 		return true
 	default:
 		return false
@@ -1534,6 +1570,29 @@ type Flaw struct {
 	Message string `json:"message"`
 }
 
+// Instruction defines model for Instruction.
+type Instruction struct {
+	Half InstructionHalf `json:"half"`
+
+	// Link The signed document that links both: a JWS in compact form, type feiqian-instruction+jwt.
+	Link string `json:"link"`
+
+	// OtherHash The hash of the half that you don't see, base64url.
+	OtherHash string `json:"other_hash"`
+
+	// PaymentID Examples: pay_01kanq4j3qf8yt0v5d7r2m9xce
+	PaymentID string `json:"payment_id"`
+
+	// Salt 16 bytes, base64url. The half's hash is SHA-256 over the half's name, a zero byte, the salt and the text.
+	Salt string `json:"salt"`
+
+	// Text The half, as it was hashed: JSON.
+	Text string `json:"text"`
+}
+
+// InstructionHalf defines model for Instruction.Half.
+type InstructionHalf string
+
 // Link defines model for Link.
 type Link struct {
 	// Amount Minor units; left out where the payer says how much.
@@ -2277,6 +2336,17 @@ type Try struct {
 // TryState defines model for Try.State.
 type TryState string
 
+// VerifiedInstruction defines model for VerifiedInstruction.
+type VerifiedInstruction struct {
+	Half VerifiedInstructionHalf `json:"half"`
+
+	// PaymentID Examples: pay_01kanq4j3qf8yt0v5d7r2m9xce
+	PaymentID string `json:"payment_id"`
+}
+
+// VerifiedInstructionHalf defines model for VerifiedInstruction.Half.
+type VerifiedInstructionHalf string
+
 // WebhookWithSecret defines model for WebhookWithSecret.
 type WebhookWithSecret struct {
 	// APIVersion The dated version in which events are written.
@@ -2507,6 +2577,9 @@ type SetCheckoutOriginsJSONRequestBody = SetOriginsBody
 
 // CreateCheckoutJSONRequestBody defines body for CreateCheckout for application/json ContentType.
 type CreateCheckoutJSONRequestBody = CreateCheckoutBody
+
+// VerifyInstructionJSONRequestBody defines body for VerifyInstruction for application/json ContentType.
+type VerifyInstructionJSONRequestBody = Instruction
 
 // CreatePaymentLinkJSONRequestBody defines body for CreatePaymentLink for application/json ContentType.
 type CreatePaymentLinkJSONRequestBody = CreatePaymentLinkBody

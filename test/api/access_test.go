@@ -67,6 +67,9 @@ var access = map[string]string{
 	"GET /.well-known/feiqian-keys.json":     anybody,
 	"POST /v1/payments/{id}/app_requests":    merchants,
 	"POST /wallet/v1/app_requests":           customers,
+	"POST /v1/payments/{id}/instruction":     merchants,
+	"POST /v1/instructions/verify":           merchants,
+	"GET /ops/v1/payments/{id}/instruction":  everyRole,
 	"POST /wallet/v1/app_requests/{id}/back": customers,
 
 	"GET /healthz":       anybody,

@@ -85,6 +85,9 @@ var foreigners = map[string]foreign{
 	"POST /v1/payments/{id}/app_requests": {
 		code: "payment.not_found", body: `{"app":"com.example.shop","return_url":"shop://paid"}`,
 	},
+	"POST /v1/payments/{id}/instruction":      {code: "payment.not_found"},
+	"POST /v1/instructions/verify":            {open: "whoever holds a half may have it checked"},
+	"GET /ops/v1/payments/{id}/instruction":   {shared: true},
 	"POST /wallet/v1/app_requests/{id}/back":  {code: "app_request.not_found"},
 	"POST /wallet/v1/refunds/{id}/withdraw":   {code: "refund.not_found"},
 	"POST /merchant/v1/payments/{id}/refunds": {code: "payment.not_found", body: `{"amount":1}`, wholeOnly: true},

@@ -107,6 +107,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/instructions/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Check one half of an instruction */
+        post: operations["verify_instruction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/payment_links": {
         parameters: {
             query?: never;
@@ -239,6 +256,23 @@ export interface paths {
         get: operations["list_captures"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/payments/{id}/instruction": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Get your half of a paid payment's instruction: the order, without the instrument */
+        post: operations["create_instruction"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1424,6 +1458,20 @@ export interface components {
             hint?: string;
             message: string;
         };
+        Instruction: {
+            /** @enum {string} */
+            half: "order" | "payment";
+            /** @description The signed document that links both: a JWS in compact form, type feiqian-instruction+jwt. */
+            link: string;
+            /** @description The hash of the half that you don't see, base64url. */
+            other_hash: string;
+            /** @example pay_01kanq4j3qf8yt0v5d7r2m9xce */
+            payment_id: string;
+            /** @description 16 bytes, base64url. The half's hash is SHA-256 over the half's name, a zero byte, the salt and the text. */
+            salt: string;
+            /** @description The half, as it was hashed: JSON. */
+            text: string;
+        };
         Link: {
             /**
              * Format: int64
@@ -2089,6 +2137,12 @@ export interface components {
             /** @enum {string} */
             state: "processing" | "succeeded" | "declined";
         };
+        VerifiedInstruction: {
+            /** @enum {string} */
+            half: "order" | "payment";
+            /** @example pay_01kanq4j3qf8yt0v5d7r2m9xce */
+            payment_id: string;
+        };
         WebhookWithSecret: {
             /** @description The dated version in which events are written. */
             api_version: string;
@@ -2388,6 +2442,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Event"];
+                };
+            };
+            /** @description A problem, RFC 9457. */
+            default: {
+                headers: {
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verify_instruction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Instruction"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VerifiedInstruction"];
                 };
             };
             /** @description A problem, RFC 9457. */
@@ -2795,6 +2886,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PageCapture"];
+                };
+            };
+            /** @description A problem, RFC 9457. */
+            default: {
+                headers: {
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_instruction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Instruction"];
                 };
             };
             /** @description A problem, RFC 9457. */
