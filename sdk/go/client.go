@@ -44,6 +44,11 @@ type Client struct {
 	Balance   Balance
 	Receipts  Receipts
 
+	PaymentLinks     PaymentLinks
+	QRCodes          QRCodes
+	SplitRules       SplitRules
+	WebhookEndpoints WebhookEndpoints
+
 	Signatures Signatures
 
 	key     func() string // a function does not show what it knows when a client is printed or logged
@@ -129,6 +134,9 @@ func New(key string, options ...Option) (*Client, error) {
 	c.Payments, c.Checkouts, c.Refunds = Payments{c}, Checkouts{c}, Refunds{c}
 	c.Events, c.Balance, c.Receipts = Events{c}, Balance{c}, Receipts{c}
 	c.Signatures = Signatures{c}
+	c.PaymentLinks, c.QRCodes = PaymentLinks{resource{c, "/v1/payment_links"}}, QRCodes{resource{c, "/v1/qr_codes"}}
+	c.SplitRules = SplitRules{resource{c, "/v1/split_rules"}}
+	c.WebhookEndpoints = WebhookEndpoints{resource{c, "/v1/webhook_endpoints"}}
 	return c, nil
 }
 

@@ -17,7 +17,7 @@ func (p Payments) Instruction(ctx context.Context, id string) (*Instruction, err
 		return nil, err
 	}
 	var made Instruction
-	err = p.client.send(ctx, http.MethodPost, "/v1/payments/"+name+"/instruction", nil, struct{}{}, &made)
+	err = p.client.send(ctx, http.MethodPost, "/v1/payments/"+name+"/instruction", nil, nil, &made)
 	if err != nil {
 		return nil, err
 	}

@@ -39,16 +39,18 @@ func TestExamples(t *testing.T) {
 	on := start(t)
 	who := on.signIn(t)
 	dir := t.TempDir()
-	for _, name := range []string{"sell", "till"} {
+	for _, name := range []string{"sell", "till", "house"} {
 		build(t, filepath.Join(dir, name), "github.com/feiqian/feiqian/sdk/go/examples/"+name)
 	}
 	//nolint:paralleltest // one payer: one after the other
 	for name, play := range map[string]func(*testing.T){
-		"Go/Sell":   func(t *testing.T) { sells(t, who, filepath.Join(dir, "sell")) },
-		"Go/Till":   func(t *testing.T) { charges(t, who, filepath.Join(dir, "till")) },
-		"Node/Sell": func(t *testing.T) { sells(t, who, node(t), "sdk/js/examples/sell.js") },
-		"Node/Till": func(t *testing.T) { charges(t, who, node(t), "sdk/js/examples/till.js") },
-		"Shop":      func(t *testing.T) { shops(t, who) },
+		"Go/Sell":    func(t *testing.T) { sells(t, who, filepath.Join(dir, "sell")) },
+		"Go/Till":    func(t *testing.T) { charges(t, who, filepath.Join(dir, "till")) },
+		"Node/Sell":  func(t *testing.T) { sells(t, who, node(t), "sdk/js/examples/sell.js") },
+		"Node/Till":  func(t *testing.T) { charges(t, who, node(t), "sdk/js/examples/till.js") },
+		"Go/House":   func(t *testing.T) { setsUp(t, who, filepath.Join(dir, "house")) },
+		"Node/House": func(t *testing.T) { setsUp(t, who, node(t), "sdk/js/examples/house.js") },
+		"Shop":       func(t *testing.T) { shops(t, who) },
 	} {
 		t.Run(name, play)
 	}
@@ -122,6 +124,17 @@ func charges(t *testing.T, who *payer, program string, arguments ...string) {
 		if err != nil || strings.TrimSpace(string(said)) != want {
 			t.Errorf("%q, %v; want %q", said, err, want)
 		}
+	}
+}
+
+// setsUp runs an example that makes what a merchant sets up once, and takes it back.
+func setsUp(t *testing.T, who *payer, program string, arguments ...string) {
+	t.Helper()
+	said, err := example(t, who, program, append(arguments, who.on.world.Merchants[1].ID)...).Output()
+	want := "made link active code active <svg\nlisted\ntaken back link disabled code disabled\nwebhook enabled unreachable\n" +
+		"rules review 50000 [http://localhost:3000]\n"
+	if err != nil || string(said) != want {
+		t.Errorf("it says %q and ends with %v; want %q", said, err, want)
 	}
 }
 

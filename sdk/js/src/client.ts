@@ -1,4 +1,7 @@
 import { isTemporary } from "./errors.js";
+import { PaymentLinks, QRCodes, SplitRules, WebhookEndpoints } from "./house.js";
+import { Part } from "./part.js";
+import { PlatformKeys } from "./document.js";
 import { segment, sleep, Transport, type CallOptions, type Options, type Query } from "./transport.js";
 import type * as api from "./types.js";
 
@@ -18,6 +21,10 @@ export class Feiqian {
   readonly events: Events;
   readonly balance: Balance;
   readonly receipts: Receipts;
+  readonly paymentLinks: PaymentLinks;
+  readonly qrCodes: QRCodes;
+  readonly splitRules: SplitRules;
+  readonly webhookEndpoints: WebhookEndpoints;
   readonly signatures: Signatures;
   readonly #transport: Transport;
 
@@ -29,35 +36,22 @@ export class Feiqian {
     this.events = new Events(this.#transport);
     this.balance = new Balance(this.#transport);
     this.receipts = new Receipts(this.#transport);
+    this.paymentLinks = new PaymentLinks(this.#transport);
+    this.qrCodes = new QRCodes(this.#transport);
+    this.splitRules = new SplitRules(this.#transport);
+    this.webhookEndpoints = new WebhookEndpoints(this.#transport);
     this.signatures = new Signatures(this.#transport);
+  }
+
+  /** Reads the platform's public keys; keep them, they seldom change. */
+  async platformKeys(): Promise<PlatformKeys> {
+    const path = "/.well-known/feiqian-keys.json";
+    return new PlatformKeys(await this.#transport.send({ method: "GET", path }));
   }
 
   /** Does what this package has no method for: path is /v1/…. It retries as all methods do. */
   call<T>(method: string, path: string, body?: unknown, options?: CallOptions): Promise<T> {
     return this.#transport.send<T>({ method, path, body, options });
-  }
-}
-
-class Part {
-  protected readonly transport: Transport;
-
-  constructor(transport: Transport) {
-    this.transport = transport;
-  }
-
-  protected get<T>(path: string, query?: Query): Promise<T> {
-    return this.transport.send<T>({ method: "GET", path, query });
-  }
-
-  /** Goes through all pages of a list. */
-  protected async *pages<T>(path: string, query: Query): AsyncGenerator<T, void, undefined> {
-    let cursor = query.cursor;
-    for (;;) {
-      const page = await this.get<api.Page<T>>(path, { ...query, cursor });
-      yield* page.data ?? [];
-      if (!page.has_more || page.next_cursor === undefined) return;
-      cursor = page.next_cursor;
-    }
   }
 }
 
@@ -121,6 +115,30 @@ export class Payments extends Part {
     return this.transport.send({ method: "POST", path, body: order, options });
   }
 
+  /** What a payment's own code says, for one payer. */
+  qrCode(id: string): Promise<api.PresentedCode> {
+    return this.get(`/v1/payments/${segment(id)}/qr_code`);
+  }
+
+  /** Draws a payment's own code. */
+  drawQRCode(id: string, how: api.Drawing = {}): Promise<Uint8Array> {
+    return this.file(`/v1/payments/${segment(id)}/qr_code/image`, how);
+  }
+
+  /** Signs a request that your app hands to the wallet. */
+  appRequest(id: string, request: api.NewAppRequest): Promise<api.AppRequest> {
+    return this.transport.send({
+      method: "POST",
+      path: `/v1/payments/${segment(id)}/app_requests`,
+      body: request,
+    });
+  }
+
+  /** Makes the instruction of a paid payment, once, and returns your half: the order without the instrument. */
+  instruction(id: string): Promise<api.Instruction> {
+    return this.transport.send({ method: "POST", path: `/v1/payments/${segment(id)}/instruction` });
+  }
+
   async refunds(id: string): Promise<api.Refund[]> {
     return (await this.get<api.Page<api.Refund>>(`/v1/payments/${segment(id)}/refunds`)).data ?? [];
   }
@@ -160,6 +178,16 @@ export class Checkouts extends Part {
 
 /** All refunds of the merchant's payments, those that wait for a review among them. `payments.refund` asks for one. */
 export class Refunds extends Part {
+  /** Reads the rules for refunds. */
+  rules(): Promise<api.RefundRules> {
+    return this.get("/v1/refund_rules");
+  }
+
+  /** Replaces the rules for refunds. */
+  setRules(rules: api.NewRefundRules): Promise<api.RefundRules> {
+    return this.transport.send({ method: "PUT", path: "/v1/refund_rules", body: rules });
+  }
+
   retrieve(id: string): Promise<api.Refund> {
     return this.get(`/v1/refunds/${segment(id)}`);
   }
@@ -196,6 +224,11 @@ export class Events extends Part {
   /** Reads one page, oldest first. The last page has a next_cursor too: it leads to what comes. */
   list(filter: api.EventFilter = {}): Promise<api.Page<api.Event>> {
     return this.get("/v1/events", filter);
+  }
+
+  /** Reads an event by its id. */
+  retrieve(id: string): Promise<api.Event> {
+    return this.get(`/v1/events/${segment(id)}`);
   }
 
   /** Goes through all events of a filter that there are by now, oldest first. */

@@ -9,6 +9,9 @@ export type {
   Refunds,
   Signatures,
 } from "./client.js";
+export type { PaymentLinks, QRCodes, SplitRules, WebhookEndpoints } from "./house.js";
+export { DocumentError, PlatformKeys } from "./document.js";
+export type { AppResult, KeySet } from "./document.js";
 export { requestSigner, signRequest } from "./sign.js";
 export type { Signer, SigningAlgorithm } from "./sign.js";
 export { parsePaymentCode } from "./code.js";

@@ -36,6 +36,8 @@ type Call = {
   query?: Query | undefined;
   body?: unknown;
   options?: CallOptions | undefined;
+  /** The answer is no JSON: its bytes are wanted. */
+  raw?: boolean;
 };
 
 const retryAfterMax = 60_000; // a longer wait is the caller's decision
@@ -100,6 +102,7 @@ export class Transport {
         signal: signal ? AbortSignal.any([signal, ends]) : ends,
         ...(body === undefined ? {} : { body }),
       });
+      if (response.ok && call.raw === true) return new Uint8Array(await response.arrayBuffer()) as T;
       const text = await response.text();
       if (!response.ok) throw refusal(response, text, key);
       return (text === "" ? undefined : JSON.parse(text)) as T;

@@ -33,6 +33,31 @@ export type NewCapture = Schemas["CapturePaymentBody"];
 /** Gives money back; {} all that is left. */
 export type NewRefund = Schemas["CreateRefundBody"];
 
+/** An address that makes a payment for each payer who begins one. */
+export type PaymentLink = Schemas["Link"];
+/** What a link begins with; without amount the payer says how much. */
+export type NewPaymentLink = Schemas["CreatePaymentLinkBody"];
+/** A code to print: of the merchant or of one of its stores. */
+export type QRCode = Schemas["Code"];
+export type NewQRCode = Schemas["CreateQRCodeBody"];
+export type PresentedCode = Schemas["Presented"];
+export type SplitRule = Schemas["SplitRule"];
+export type SplitPart = Schemas["SplitPart"];
+export type RefundRules = Schemas["RefundRules"];
+export type NewRefundRules = Schemas["Set_refund_rules_body"];
+export type WebhookEndpoint = Schemas["Endpoint"];
+export type WebhookWithSecret = Schemas["WebhookWithSecret"];
+export type NewWebhookEndpoint = Schemas["CreateWebhookBody"];
+export type WebhookChange = Schemas["ChangeWebhookBody"];
+export type WebhookDelivery = Schemas["Delivery"];
+export type WebhookReplay = Schemas["ReplayEventsBody"];
+export type Queued = Schemas["Queued"];
+/** A signed request that your app hands to the wallet. */
+export type AppRequest = Schemas["AppRequest"];
+export type NewAppRequest = Schemas["Create_app_request_body"];
+/** One half of a payment's instruction. */
+export type Instruction = Schemas["Instruction"];
+
 /** Gives parts of what waits of a payment to receivers. */
 export type NewSplits = Schemas["Split_payment_body"];
 export type Split = Schemas["Split"];
@@ -40,6 +65,11 @@ export type Split = Schemas["Split"];
 export type RefundApproval = Schemas["Approve_refund_body"];
 export type RefundRejection = Schemas["Reject_refund_body"];
 
+export type PaymentLinkFilter = Query<"list_payment_links">;
+export type QRCodeFilter = Query<"list_qr_codes">;
+export type WebhookDeliveryFilter = Query<"list_webhook_deliveries">;
+/** How a code is drawn. */
+export type Drawing = Query<"draw_qr_code">;
 export type RefundFilter = Query<"list_all_refunds">;
 export type PaymentFilter = Query<"list_payments">;
 export type EventFilter = Query<"list_events">;
