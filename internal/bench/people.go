@@ -199,7 +199,7 @@ func (p *people) preload(ctx context.Context, a *app.App, o Options) error {
 			return err
 		}
 		err := pay()
-		for fault.CodeOf(err) == "wallet.code_expired" { // on a busy machine a code may wait too long
+		for staleCode(err) {
 			err = pay()
 		}
 		if n := done.Add(1); n%shown == 0 {
@@ -217,6 +217,12 @@ func (p *people) preload(ctx context.Context, a *app.App, o Options) error {
 		_, err := tx.ExecContext(ctx, "UPDATE devices SET code_step = 0, code_n = 0")
 		return err
 	})
+}
+
+// staleCode reports whether a code waited too long, as on a busy machine: just now, or so long that its step is unknown.
+func staleCode(err error) bool {
+	code := fault.CodeOf(err)
+	return code == "wallet.code_expired" || code == "wallet.code_invalid"
 }
 
 // codeCursor walks a phone's codes: ten in a step, from the present one to the next.

@@ -227,3 +227,17 @@ func MaskNumber(number string) string {
 
 // maskName shows what others may see of a name.
 func maskName(name string) string { return party.MaskName(name) }
+
+// residentDocument reads a resident identity card: the number says when its holder was born.
+func residentDocument(d Document) (Document, error) {
+	parsed, err := party.ParseResidentID(d.Number)
+	if err != nil {
+		return Document{}, invalid("identity.bad_number", "this is not a resident identity number", "number").
+			WithHint("it has 18 characters, the last one a digit or X")
+	}
+	if d.BirthOn != "" && d.BirthOn != parsed.BirthOn {
+		return Document{}, invalid("identity.bad_birth_date", "the number says another date of birth", "birth_on")
+	}
+	d.Number, d.BirthOn = parsed.Number, parsed.BirthOn
+	return d, nil
+}

@@ -90,8 +90,8 @@ func (d Details) check() (Details, error) {
 	if !accountNumber(d.SettlementAccount.Number) {
 		return d, badDetails("settlement_account.number", "an account number has 8 to 34 letters and digits")
 	}
-	if !documentNumber(d.LegalRepresentative.Number) {
-		return d, badDetails("legal_representative.document_number", "a document number has 4 to 32 letters and digits")
+	if !documentNumber(&d.LegalRepresentative) {
+		return d, badDetails("legal_representative.document_number", documentRule)
 	}
 	return d, checkOwners(d.BeneficialOwners)
 }
@@ -110,10 +110,13 @@ func checkOwners(owners []Owner) error {
 		if err != nil {
 			return fault.From(err).WithParam("beneficial_owners")
 		}
-		if !documentNumber(owner.Number) || seen[strings.ToUpper(owner.Number)] {
+		if !documentNumber(&owner.Person) {
+			return badDetails("beneficial_owners", documentRule)
+		}
+		if seen[owner.Number] {
 			return badDetails("beneficial_owners", "each owner has a document number of their own")
 		}
-		owner.Name, seen[strings.ToUpper(owner.Number)] = name, true
+		owner.Name, seen[owner.Number] = name, true
 		sum += owner.ShareBps
 	}
 	if sum > shareAllBps {
@@ -128,7 +131,20 @@ func badDetails(param, message string) error {
 
 func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
-func documentNumber(s string) bool { return len(s) >= 4 && len(s) <= 32 && plain(s) }
+const documentRule = "a document number has 4 to 32 letters and digits; one of 18 digits is a resident identity number" +
+	" with its right check character"
+
+// documentNumber brings a person's number into upper case and reports whether it can be one. What has the form of a
+// resident identity number, GB 11643, must be one.
+func documentNumber(p *Person) bool {
+	p.Number = strings.ToUpper(p.Number)
+	const residentLength = 18
+	if len(p.Number) == residentLength && digits(p.Number[:residentLength-1]) {
+		_, err := party.ParseResidentID(p.Number)
+		return err == nil
+	}
+	return len(p.Number) >= 4 && len(p.Number) <= 32 && plain(p.Number)
+}
 
 func accountNumber(s string) bool { return len(s) >= 8 && len(s) <= 34 && plain(s) }
 

@@ -313,6 +313,10 @@ func TestBadApplications(t *testing.T) {
 			body[member] = test.value
 			w.refused(t, 400, test.code, apitest.Request{Method: "POST", Path: "/ops/v1/applications", Token: admin, Body: body})
 		}
+		wrong := w.details() // its check character is X
+		wrong["legal_representative"] = map[string]any{"name": "Zhang San", "document_number": "110105194912310021"}
+		w.refused(t, 400, "onboarding.bad_details",
+			apitest.Request{Method: "POST", Path: "/ops/v1/applications", Token: admin, Body: wrong})
 		twice := w.details()
 		twice["beneficial_owners"] = []any{owner("abcd1", 3000), owner("ABCD1", 3000)}
 		w.refused(

@@ -1,10 +1,11 @@
-package identity
+package party
 
 import (
 	"strings"
 	"time"
 
 	"github.com/feiqian/feiqian/internal/clock"
+	"github.com/feiqian/feiqian/internal/fault"
 )
 
 const (
@@ -23,9 +24,10 @@ type ResidentID struct {
 
 // ParseResidentID reads 18 characters of a resident identity number; a lower-case x is one. It checks form, province,
 // calendar and check character, not the age. The number of 15 digits of the first generation is no longer valid (since
-// 2013) and is refused. Errors: identity.bad_number.
+// 2013) and is refused. Errors: party.bad_resident_id, which does
+// not show the number.
 func ParseResidentID(text string) (ResidentID, error) {
-	bad := invalid("identity.bad_number", "this is not a resident identity number", "number").
+	bad := fault.New(fault.Invalid, "party.bad_resident_id", "this is not a resident identity number").
 		WithHint("it has 18 characters, the last one a digit or X")
 	number := strings.ToUpper(text)
 	if len(number) != residentLength || strings.Trim(number[:residentLength-1], "0123456789") != "" {
@@ -57,17 +59,4 @@ func residentCheck(number string) byte {
 	}
 	const remainders = "10X98765432"
 	return remainders[sum%len(remainders)]
-}
-
-// residentDocument reads a resident identity card: the number says when its holder was born.
-func residentDocument(d Document) (Document, error) {
-	parsed, err := ParseResidentID(d.Number)
-	if err != nil {
-		return Document{}, err
-	}
-	if d.BirthOn != "" && d.BirthOn != parsed.BirthOn {
-		return Document{}, invalid("identity.bad_birth_date", "the number says another date of birth", "birth_on")
-	}
-	d.Number, d.BirthOn = parsed.Number, parsed.BirthOn
-	return d, nil
 }
