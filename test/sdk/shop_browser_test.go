@@ -170,7 +170,7 @@ func (b tab) reads(t *testing.T, screen tab, element string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hints := map[gozxing.DecodeHintType]any{}
+	hints := make(map[gozxing.DecodeHintType]any)
 	hints[gozxing.DecodeHintType_PURE_BARCODE] = true
 	result, err := gozxingqr.NewQRCodeReader().Decode(bitmap, hints)
 	if err != nil {
