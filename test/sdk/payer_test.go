@@ -95,10 +95,11 @@ func (p *platform) signIn(t *testing.T) *payer {
 	return who
 }
 
+var sixDigits = regexp.MustCompile(`\b\d{6}\b`)
+
 // text returns the code in the last text that a phone got.
 func (p *platform) text(t *testing.T, phone string) string {
 	t.Helper()
-	digits := regexp.MustCompile(`\b\d{6}\b`)
 	for begun := time.Now(); time.Since(begun) < 20*time.Second; time.Sleep(50 * time.Millisecond) {
 		response, err := http.Get(p.SMSURL + "/control/messages?phone=" + url.QueryEscape(phone))
 		if err != nil {
@@ -109,7 +110,7 @@ func (p *platform) text(t *testing.T, phone string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if found := digits.FindAllString(string(body), -1); len(found) > 0 {
+		if found := sixDigits.FindAllString(string(body), -1); len(found) > 0 {
 			return found[len(found)-1]
 		}
 	}

@@ -80,16 +80,17 @@ func shops(t *testing.T, who *payer) {
 // open starts the shop as its README says.
 func open(t *testing.T, who *payer) string {
 	t.Helper()
+	return openAt(t, who, free(t), hookSecret)
+}
+
+// openAt starts the shop at an address, with settings of its own.
+func openAt(t *testing.T, who *payer, address, secret string, settings ...string) string {
+	t.Helper()
 	program := filepath.Join(t.TempDir(), "shop")
 	build(t, program, "github.com/feiqian/feiqian/examples/shop")
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	_ = listener.Close()
 	command := example(t, who, program)
-	command.Env = append(command.Env, "SHOP_LISTEN="+address, "FEIQIAN_WEBHOOK_SECRET="+hookSecret)
+	command.Env = append(command.Env, "SHOP_LISTEN="+address, "FEIQIAN_WEBHOOK_SECRET="+secret)
+	command.Env = append(command.Env, settings...)
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
