@@ -23,7 +23,7 @@ build: ## Build bin/feiqian, one static binary
 build-pkcs11: ## Build bin/feiqian with the PKCS#11 key store; needs cgo and a C compiler
 	CGO_ENABLED=1 $(GO) build -trimpath -tags pkcs11 -ldflags '-X main.version=$(VERSION)' -o bin/feiqian ./cmd/feiqian
 
-test-pkcs11: ## Test the PKCS#11 key store on SoftHSM2 (install it with scripts/softhsm.sh)
+test-pkcs11: ## Test the PKCS#11 key store on SoftHSM2 (scripts/softhsm.sh installs it)
 	CGO_ENABLED=1 $(GO) test -tags pkcs11 -run PKCS11 ./internal/vault
 
 run: build ## Build and serve
@@ -36,10 +36,12 @@ test: ## Run all tests, on SQLite, on a PostgreSQL of their own, with Node and w
 
 tests:
 	$(GO) test -timeout 30m ./...
-	@if [ -z '$(RACED)' ]; then exit 0; \
-	elif command -v "$$($(GO) env CC)" >/dev/null; then \
-		echo '$(GO) test -race $(RACED)'; CGO_ENABLED=1 $(GO) test -timeout 30m -race $(RACED); \
-	else echo 'race detector left out: it needs a C compiler'; fi
+	@if ! command -v "$$($(GO) env CC)" >/dev/null; then \
+		echo 'race detector and PKCS#11 left out: they need a C compiler'; exit 0; fi; \
+	set -e; if [ -n '$(RACED)' ]; then \
+		echo '$(GO) test -race $(RACED)'; CGO_ENABLED=1 $(GO) test -timeout 30m -race $(RACED); fi; \
+	if scripts/softhsm.sh; then $(MAKE) --no-print-directory test-pkcs11; \
+	else echo 'PKCS#11 left out: it is tested on SoftHSM2'; fi
 
 bench: build ## Measure every scenario on both engines and write docs/benchmarks.md
 	scripts/postgres.sh run sh -c 'bin/feiqian bench --report docs/benchmarks.md --postgres "$$FEIQIAN_TEST_POSTGRES_URL"'
