@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/feiqian/feiqian/internal/apiversion"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
 )
@@ -40,6 +41,8 @@ type exchange struct {
 	cause    error  // what the log should know about a failure
 	code     string // of the problem that was answered
 	from     netip.Addr
+	// version is the dated form of a merchant's answer; "" for others.
+	version string
 	// login is what somebody signs in with, signedIn who it then was; see watch.
 	login, signedIn string
 }
@@ -91,6 +94,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = e.limit.count(x)
 	}
 	if err == nil && e.Actor == ActorMerchant {
+		err = x.chooseVersion()
+	}
+	if err == nil && e.Actor == ActorMerchant {
 		err = e.checkSignature(ctx, x) //nolint:contextcheck // see above
 	}
 	if err != nil {
@@ -134,6 +140,12 @@ func (e *endpoint) write(x *exchange, answer any) error {
 		var err error
 		if body, err = Encode(answer); err != nil {
 			return fault.Wrap(err, "encode the answer of "+e.Name)
+		}
+	}
+	if x.version != "" {
+		var err error
+		if body, err = apiversion.Back(body, x.version); err != nil {
+			return fault.Wrap(err, "write the answer of "+e.Name+" as of "+x.version)
 		}
 	}
 	if status == 0 {

@@ -83,6 +83,9 @@ func (b *book) add(e Endpoint) {
 			Required: parameter.required(), Schema: parameter.schema, Explode: parameter.explode(),
 		})
 	}
+	if e.Actor == ActorMerchant {
+		operation.Parameters = append(operation.Parameters, versionParameter())
+	}
 	if field, ok := e.request.FieldByName("Body"); ok {
 		if e.Method == http.MethodGet || e.Method == http.MethodDelete {
 			panic(fmt.Sprintf("api: route %s %s cannot have a body", e.Method, e.Path))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/feiqian/feiqian/internal/apiversion"
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/fault"
 	"github.com/feiqian/feiqian/internal/id"
@@ -40,7 +41,7 @@ func (w *Webhooks) deliver(ctx context.Context, to target, e errand) outcome {
 	}
 	defer func() { <-w.slots }()
 	now := w.wall.Now()
-	body := body(e.item)
+	body := body(e.item, to.APIVersion)
 	sending, cancel := context.WithTimeout(ctx, SendTimeout)
 	defer cancel()
 	answer := w.Sender.Send(sending, Message{
@@ -50,11 +51,12 @@ func (w *Webhooks) deliver(ctx context.Context, to target, e errand) outcome {
 	return outcome{errand: e, answer: answer, took: w.wall.Now().Sub(now)}
 }
 
-// body is what is sent: the event as GET /v1/events shows it, in the one version that there is. One that is too large
-// goes without its data.
-func body(item outbox.Item) []byte {
-	if len(item.Text) <= PayloadMax {
-		return item.Text
+// body is what is sent: the event as GET /v1/events shows it in the version. One that is too large, or that can't be
+// written in it, goes without its data.
+func body(item outbox.Item, version string) []byte {
+	text, err := apiversion.Back(item.Text, version)
+	if err == nil && len(text) <= PayloadMax {
+		return text
 	}
 	short, err := json.Marshal(struct {
 		outbox.Item

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/feiqian/feiqian/internal/apiversion"
 	"github.com/feiqian/feiqian/internal/sqldb"
 	"github.com/feiqian/feiqian/internal/sqldb/sqldbtest"
 	"github.com/feiqian/feiqian/internal/webhook"
@@ -74,7 +75,7 @@ func TestCreate(t *testing.T) {
 			t.Error("the secret is in the database")
 		}
 		all, _ := n.endpoint(t, "https://shop.example/b")
-		if !slices.Equal(all.Kinds, []string{"*"}) || all.APIVersion != webhook.Versions()[0] {
+		if !slices.Equal(all.Kinds, []string{"*"}) || all.APIVersion != apiversion.Newest() {
 			t.Errorf("the defaults are %+v", all)
 		}
 		before := n.count(t, "SELECT count(*) FROM webhook_endpoints")

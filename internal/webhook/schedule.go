@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/feiqian/feiqian/internal/apiversion"
 	"github.com/feiqian/feiqian/internal/fault"
 )
 
@@ -56,18 +57,14 @@ func wait(attempt int64, asked time.Duration) (time.Duration, bool) {
 	return max(table[max(attempt, 1)-1], min(asked, retryAfterMax)), true
 }
 
-// Versions are the dated versions of the API in which events can be written, oldest first. The last one is the default.
-func Versions() []string { return []string{"2026-11-23"} }
-
 // checkVersion returns the version, or the newest for "". Errors: webhook.unknown_version.
 func checkVersion(version string) (string, error) {
-	known := Versions()
 	if version == "" {
-		return known[len(known)-1], nil
+		return apiversion.Newest(), nil
 	}
-	if !slices.Contains(known, version) {
+	if !apiversion.Known(version) {
 		return "", fault.Newf(fault.Invalid, "webhook.unknown_version", "there is no API version %q", version).
-			WithParam("api_version").WithHint("use one of " + strings.Join(known, ", ") + ", or leave it out")
+			WithParam("api_version").WithHint("use one of " + strings.Join(apiversion.Versions(), ", ") + ", or leave it out")
 	}
 	return version, nil
 }

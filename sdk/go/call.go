@@ -138,6 +138,7 @@ func (c *Client) request(ctx context.Context, act call) (*http.Request, error) {
 	request.Header.Set("Authorization", "Bearer "+c.key())
 	request.Header.Set("Accept", "application/json, application/problem+json")
 	request.Header.Set("User-Agent", "feiqian-go/"+Version)
+	request.Header.Set("Feiqian-Version", APIVersion)
 	if act.body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}

@@ -27,6 +27,10 @@ import (
 // Version is this package's, sent in User-Agent.
 const Version = "0.1.0"
 
+// APIVersion is the dated version of the API that this package is made for, sent in Feiqian-Version: answers keep their
+// form when the server goes on.
+const APIVersion = "2026-12-01"
+
 // DefaultBaseURL is where `make run` serves.
 const DefaultBaseURL = "http://127.0.0.1:8080"
 

@@ -34,27 +34,6 @@ func (e CheckoutTakenDown) Valid() bool {
 	}
 }
 
-// Defines values for CodeFunds.
-const (
-	CodeFundsEscrow CodeFunds = "escrow"
-	CodeFundsHeld   CodeFunds = "held"
-	CodeFundsSplit  CodeFunds = "split"
-)
-
-// Valid indicates whether the value is a known member of the CodeFunds enum.
-func (e CodeFunds) Valid() bool {
-	switch e {
-	case CodeFundsEscrow:
-		return true
-	case CodeFundsHeld:
-		return true
-	case CodeFundsSplit:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for CodeKind.
 const (
 	CodeKindPerson CodeKind = "person"
@@ -115,69 +94,6 @@ func (e CodeTakenDown) Valid() bool {
 	case CodeTakenDownLegalOrder:
 		return true
 	case CodeTakenDownOther:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for CreateCheckoutBodyFunds.
-const (
-	CreateCheckoutBodyFundsEscrow CreateCheckoutBodyFunds = "escrow"
-	CreateCheckoutBodyFundsHeld   CreateCheckoutBodyFunds = "held"
-	CreateCheckoutBodyFundsSplit  CreateCheckoutBodyFunds = "split"
-)
-
-// Valid indicates whether the value is a known member of the CreateCheckoutBodyFunds enum.
-func (e CreateCheckoutBodyFunds) Valid() bool {
-	switch e {
-	case CreateCheckoutBodyFundsEscrow:
-		return true
-	case CreateCheckoutBodyFundsHeld:
-		return true
-	case CreateCheckoutBodyFundsSplit:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for CreatePaymentLinkBodyFunds.
-const (
-	CreatePaymentLinkBodyFundsEscrow CreatePaymentLinkBodyFunds = "escrow"
-	CreatePaymentLinkBodyFundsHeld   CreatePaymentLinkBodyFunds = "held"
-	CreatePaymentLinkBodyFundsSplit  CreatePaymentLinkBodyFunds = "split"
-)
-
-// Valid indicates whether the value is a known member of the CreatePaymentLinkBodyFunds enum.
-func (e CreatePaymentLinkBodyFunds) Valid() bool {
-	switch e {
-	case CreatePaymentLinkBodyFundsEscrow:
-		return true
-	case CreatePaymentLinkBodyFundsHeld:
-		return true
-	case CreatePaymentLinkBodyFundsSplit:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for CreateQRCodeBodyFunds.
-const (
-	CreateQRCodeBodyFundsEscrow CreateQRCodeBodyFunds = "escrow"
-	CreateQRCodeBodyFundsHeld   CreateQRCodeBodyFunds = "held"
-	CreateQRCodeBodyFundsSplit  CreateQRCodeBodyFunds = "split"
-)
-
-// Valid indicates whether the value is a known member of the CreateQRCodeBodyFunds enum.
-func (e CreateQRCodeBodyFunds) Valid() bool {
-	switch e {
-	case CreateQRCodeBodyFundsEscrow:
-		return true
-	case CreateQRCodeBodyFundsHeld:
-		return true
-	case CreateQRCodeBodyFundsSplit:
 		return true
 	default:
 		return false
@@ -337,27 +253,6 @@ func (e InstructionHalf) Valid() bool {
 	case InstructionHalfOrder:
 		return true
 	case InstructionHalfPayment:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for LinkFunds.
-const (
-	LinkFundsEscrow LinkFunds = "escrow"
-	LinkFundsHeld   LinkFunds = "held"
-	LinkFundsSplit  LinkFunds = "split"
-)
-
-// Valid indicates whether the value is a known member of the LinkFunds enum.
-func (e LinkFunds) Valid() bool {
-	switch e {
-	case LinkFundsEscrow:
-		return true
-	case LinkFundsHeld:
-		return true
-	case LinkFundsSplit:
 		return true
 	default:
 		return false
@@ -1100,7 +995,7 @@ type Code struct {
 	ExpiresAt time.Time `json:"expires_at,omitempty,omitzero"`
 
 	// Funds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
-	Funds CodeFunds `json:"funds,omitempty,omitzero"`
+	Funds PaymentFunds `json:"funds,omitempty,omitzero"`
 
 	// ID Examples: qrc_01kanq4j3qf8yt0v5d7r2m9xce
 	ID   string   `json:"id"`
@@ -1130,9 +1025,6 @@ type Code struct {
 	// URL What the picture says: an address that any camera opens.
 	URL string `json:"url"`
 }
-
-// CodeFunds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
-type CodeFunds string
 
 // CodeKind defines model for Code.Kind.
 type CodeKind string
@@ -1176,7 +1068,7 @@ type CreateCheckoutBody struct {
 	ExpiresIn int64 `json:"expires_in,omitempty,omitzero"`
 
 	// Funds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
-	Funds CreateCheckoutBodyFunds `json:"funds,omitempty,omitzero"`
+	Funds PaymentFunds `json:"funds,omitempty,omitzero"`
 
 	// Metadata As of a payment.
 	Metadata map[string]string `json:"metadata,omitempty,omitzero"`
@@ -1205,9 +1097,6 @@ type CreateCheckoutBody struct {
 	// Examples: sto_01kanq4j3qf8yt0v5d7r2m9xce
 	StoreID string `json:"store_id,omitempty,omitzero"`
 }
-
-// CreateCheckoutBodyFunds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
-type CreateCheckoutBodyFunds string
 
 // CreatePaymentBody defines model for CreatePaymentBody.
 type CreatePaymentBody struct {
@@ -1289,7 +1178,7 @@ type CreatePaymentLinkBody struct {
 	ExpiresIn int64 `json:"expires_in,omitempty,omitzero"`
 
 	// Funds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
-	Funds CreatePaymentLinkBodyFunds `json:"funds,omitempty,omitzero"`
+	Funds PaymentFunds `json:"funds,omitempty,omitzero"`
 
 	// ReleaseAfter With held or escrow: seconds after the payment until it is yours by itself; default 864000.
 	ReleaseAfter int64 `json:"release_after,omitempty,omitzero"`
@@ -1312,9 +1201,6 @@ type CreatePaymentLinkBody struct {
 	UsesMax int64 `json:"uses_max,omitempty,omitzero"`
 }
 
-// CreatePaymentLinkBodyFunds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
-type CreatePaymentLinkBodyFunds string
-
 // CreateQRCodeBody defines model for CreateQRCodeBody.
 type CreateQRCodeBody struct {
 	// Amount Minor units; left out, the payer says how much.
@@ -1329,7 +1215,7 @@ type CreateQRCodeBody struct {
 	Description string `json:"description,omitempty,omitzero"`
 
 	// Funds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
-	Funds CreateQRCodeBodyFunds `json:"funds,omitempty,omitzero"`
+	Funds PaymentFunds `json:"funds,omitempty,omitzero"`
 
 	// ReleaseAfter With held or escrow: seconds after the payment until it is yours by itself; default 864000.
 	ReleaseAfter int64 `json:"release_after,omitempty,omitzero"`
@@ -1347,9 +1233,6 @@ type CreateQRCodeBody struct {
 	// Examples: sto_01kanq4j3qf8yt0v5d7r2m9xce
 	StoreID string `json:"store_id,omitempty,omitzero"`
 }
-
-// CreateQRCodeBodyFunds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
-type CreateQRCodeBodyFunds string
 
 // CreateRefundBody defines model for CreateRefundBody.
 type CreateRefundBody struct {
@@ -1608,7 +1491,7 @@ type Link struct {
 	ExpiresAt   time.Time `json:"expires_at,omitempty,omitzero"`
 
 	// Funds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
-	Funds LinkFunds `json:"funds,omitempty,omitzero"`
+	Funds PaymentFunds `json:"funds,omitempty,omitzero"`
 
 	// ID Examples: plk_01kanq4j3qf8yt0v5d7r2m9xce
 	ID string `json:"id"`
@@ -1644,9 +1527,6 @@ type Link struct {
 	// UsesMax Most payments; left out for any number.
 	UsesMax int64 `json:"uses_max,omitempty,omitzero"`
 }
-
-// LinkFunds Where the money goes: split with receivers at once, held until you split or release it, or in escrow until the payer has the goods. Default: to you at once.
-type LinkFunds string
 
 // LinkState defines model for Link.State.
 type LinkState string

@@ -2196,7 +2196,14 @@ export interface operations {
                 /** @description The balance as it was at the end of this instant. */
                 at?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -2229,7 +2236,14 @@ export interface operations {
     get_checkout_origins: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -2262,7 +2276,14 @@ export interface operations {
     set_checkout_origins: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -2305,6 +2326,12 @@ export interface operations {
             header: {
                 /** @description Your name for this act: 1 to 255 visible ASCII characters, bare or quoted. The same key and request give the same answer, once done; kept 30 days. */
                 "Idempotency-Key": string;
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
             };
             path?: never;
             cookie?: never;
@@ -2344,7 +2371,14 @@ export interface operations {
     get_checkout: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -2392,7 +2426,14 @@ export interface operations {
                 /** @description Where a listing without a cursor begins. now: an empty page whose next_cursor leads to what comes. */
                 start?: "oldest" | "now";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -2425,7 +2466,14 @@ export interface operations {
     get_event: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -2460,7 +2508,14 @@ export interface operations {
     verify_instruction: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -2503,7 +2558,14 @@ export interface operations {
                 cursor?: string;
                 state?: "active" | "disabled";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -2542,6 +2604,12 @@ export interface operations {
             header: {
                 /** @description Your name for this act: 1 to 255 visible ASCII characters, bare or quoted. The same key and request give the same answer, once done; kept 30 days. */
                 "Idempotency-Key": string;
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
             };
             path?: never;
             cookie?: never;
@@ -2581,7 +2649,14 @@ export interface operations {
     get_payment_link: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -2616,7 +2691,14 @@ export interface operations {
     disable_payment_link: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -2667,7 +2749,14 @@ export interface operations {
                 amount_min?: number;
                 amount_max?: number;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -2706,6 +2795,12 @@ export interface operations {
             header: {
                 /** @description Your name for this act: 1 to 255 visible ASCII characters, bare or quoted. The same key and request give the same answer, once done; kept 30 days. */
                 "Idempotency-Key": string;
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
             };
             path?: never;
             cookie?: never;
@@ -2748,7 +2843,14 @@ export interface operations {
                 /** @description One or more of attempts, captures, refunds and splits, separated by commas. */
                 expand?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -2783,7 +2885,14 @@ export interface operations {
     create_app_request: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -2828,6 +2937,12 @@ export interface operations {
             header: {
                 /** @description Your name for this act: 1 to 255 visible ASCII characters, bare or quoted. The same key and request give the same answer, once done; kept 30 days. */
                 "Idempotency-Key": string;
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
             };
             path: {
                 id: string;
@@ -2869,7 +2984,14 @@ export interface operations {
     list_captures: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -2904,7 +3026,14 @@ export interface operations {
     create_instruction: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -2939,7 +3068,14 @@ export interface operations {
     get_payment_qr_code: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -2980,7 +3116,14 @@ export interface operations {
                 /** @description Most pixels of a side, of a png. */
                 size?: number;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -3023,6 +3166,12 @@ export interface operations {
             header: {
                 /** @description Your name for this act: 1 to 255 visible ASCII characters, bare or quoted. The same key and request give the same answer, once done; kept 30 days. */
                 "Idempotency-Key": string;
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
             };
             path: {
                 id: string;
@@ -3064,7 +3213,14 @@ export interface operations {
     list_refunds: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -3105,6 +3261,12 @@ export interface operations {
             header: {
                 /** @description Your name for this act: 1 to 255 visible ASCII characters, bare or quoted. The same key and request give the same answer, once done; kept 30 days. */
                 "Idempotency-Key": string;
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
             };
             path: {
                 id: string;
@@ -3152,6 +3314,12 @@ export interface operations {
             header: {
                 /** @description Your name for this act: 1 to 255 visible ASCII characters, bare or quoted. The same key and request give the same answer, once done; kept 30 days. */
                 "Idempotency-Key": string;
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
             };
             path: {
                 id: string;
@@ -3193,7 +3361,14 @@ export interface operations {
     list_splits: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -3234,6 +3409,12 @@ export interface operations {
             header: {
                 /** @description Your name for this act: 1 to 255 visible ASCII characters, bare or quoted. The same key and request give the same answer, once done; kept 30 days. */
                 "Idempotency-Key": string;
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
             };
             path: {
                 id: string;
@@ -3281,6 +3462,12 @@ export interface operations {
             header: {
                 /** @description Your name for this act: 1 to 255 visible ASCII characters, bare or quoted. The same key and request give the same answer, once done; kept 30 days. */
                 "Idempotency-Key": string;
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
             };
             path: {
                 id: string;
@@ -3326,7 +3513,14 @@ export interface operations {
                 store_id?: string;
                 state?: "active" | "disabled";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -3365,6 +3559,12 @@ export interface operations {
             header: {
                 /** @description Your name for this act: 1 to 255 visible ASCII characters, bare or quoted. The same key and request give the same answer, once done; kept 30 days. */
                 "Idempotency-Key": string;
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
             };
             path?: never;
             cookie?: never;
@@ -3404,7 +3604,14 @@ export interface operations {
     get_qr_code: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -3439,7 +3646,14 @@ export interface operations {
     disable_qr_code: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -3480,7 +3694,14 @@ export interface operations {
                 /** @description Most pixels of a side, of a png. */
                 size?: number;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -3517,7 +3738,14 @@ export interface operations {
     get_merchant_receipt: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 entry_id: string;
             };
@@ -3557,7 +3785,14 @@ export interface operations {
                 /** @description next_cursor of the page before; leave it out for the first page. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -3590,7 +3825,14 @@ export interface operations {
     get_refund_rules: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -3623,7 +3865,14 @@ export interface operations {
     set_refund_rules: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -3666,7 +3915,14 @@ export interface operations {
                 cursor?: string;
                 state?: "in_review" | "succeeded" | "rejected" | "withdrawn";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -3699,7 +3955,14 @@ export interface operations {
     get_refund: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -3740,6 +4003,12 @@ export interface operations {
             header: {
                 /** @description Your name for this act: 1 to 255 visible ASCII characters, bare or quoted. The same key and request give the same answer, once done; kept 30 days. */
                 "Idempotency-Key": string;
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
             };
             path: {
                 id: string;
@@ -3787,6 +4056,12 @@ export interface operations {
             header: {
                 /** @description Your name for this act: 1 to 255 visible ASCII characters, bare or quoted. The same key and request give the same answer, once done; kept 30 days. */
                 "Idempotency-Key": string;
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
             };
             path: {
                 id: string;
@@ -3828,7 +4103,14 @@ export interface operations {
     debug_signature: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -3865,7 +4147,14 @@ export interface operations {
     list_signing_keys: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -3898,7 +4187,14 @@ export interface operations {
     list_split_rules: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -3931,7 +4227,14 @@ export interface operations {
     create_split_rule: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -3968,7 +4271,14 @@ export interface operations {
     end_split_rule: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -4012,7 +4322,14 @@ export interface operations {
                 /** @description Default: the instance's first currency. */
                 currency?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -4045,7 +4362,14 @@ export interface operations {
     list_webhook_endpoints: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -4078,7 +4402,14 @@ export interface operations {
     create_webhook_endpoint: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path?: never;
             cookie?: never;
         };
@@ -4115,7 +4446,14 @@ export interface operations {
     get_webhook_endpoint: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -4150,7 +4488,14 @@ export interface operations {
     delete_webhook_endpoint: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -4183,7 +4528,14 @@ export interface operations {
     change_webhook_endpoint: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -4236,7 +4588,14 @@ export interface operations {
                 kind?: string;
                 state?: "succeeded" | "failed";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -4271,7 +4630,14 @@ export interface operations {
     disable_webhook_endpoint: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -4306,7 +4672,14 @@ export interface operations {
     enable_webhook_endpoint: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -4345,7 +4718,14 @@ export interface operations {
     resend_event: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
                 event_id: string;
@@ -4381,7 +4761,14 @@ export interface operations {
     replay_events: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -4420,7 +4807,14 @@ export interface operations {
     rotate_webhook_secret: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };
@@ -4459,7 +4853,14 @@ export interface operations {
     test_webhook_endpoint: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
             path: {
                 id: string;
             };

@@ -16,6 +16,7 @@ export { requestSigner, signRequest } from "./sign.js";
 export type { Signer, SigningAlgorithm } from "./sign.js";
 export { parsePaymentCode } from "./code.js";
 export { FeiqianError, NoAnswerError } from "./errors.js";
+export { apiVersion } from "./transport.js";
 export type { CallOptions, Options } from "./transport.js";
 export type * from "./types.js";
 export { Webhook, WebhookError, webhookTolerance } from "./webhook.js";

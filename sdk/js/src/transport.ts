@@ -40,6 +40,9 @@ type Call = {
   raw?: boolean;
 };
 
+/** The dated version of the API that this package is made for: answers keep their form when the server goes on. */
+export const apiVersion = "2026-12-01";
+
 const retryAfterMax = 60_000; // a longer wait is the caller's decision
 
 /** Sends calls, again where that is safe and may help. */
@@ -86,6 +89,7 @@ export class Transport {
       Authorization: `Bearer ${this.#key}`,
       Accept: "application/json, application/problem+json",
       "User-Agent": "feiqian-js/0.1.0",
+      "Feiqian-Version": apiVersion,
     };
     if (call.body !== undefined) headers["Content-Type"] = "application/json";
     if (key !== undefined) headers["Idempotency-Key"] = key;
