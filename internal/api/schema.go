@@ -92,7 +92,8 @@ func (b *book) add(e Endpoint) {
 		}
 		p.body = b.schema(field.Type, e.Name+"_body")
 		operation.RequestBody = &huma.RequestBody{
-			Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: p.body}},
+			Required: true,
+			Content:  map[string]*huma.MediaType{"application/json": {Schema: p.body, Example: exampleOf(e.Name)}},
 		}
 	}
 	b.pages[e.Name] = p

@@ -329,6 +329,7 @@ var names = map[string]string{
 
 	"/v1/payments/{id}":           "pay_",
 	"/v1/qr_codes/{id}":           "qrc_",
+	"/v1/refunds/{id}":            "rfd_",
 	"/v1/checkouts/{id}":          "pay_",
 	"/v1/payment_links/{id}":      "plk_",
 	"/wallet/v1/qr_codes/{id}":    "qrc_",

@@ -100,8 +100,11 @@ function curl(doc, path, method, operation) {
   for (const p of operation.parameters ?? []) {
     if (p.in === "header" && p.required) lines.push(`-H '${p.name}: ${example(doc, p.schema)}'`);
   }
-  const body = operation.requestBody?.content?.["application/json"]?.schema;
-  if (body) lines.push("-H 'Content-Type: application/json'", `-d '${JSON.stringify(example(doc, body))}'`);
+  const body = operation.requestBody?.content?.["application/json"];
+  if (body) {
+    const sent = body.example ?? example(doc, body.schema);
+    lines.push("-H 'Content-Type: application/json'", `-d '${JSON.stringify(sent)}'`);
+  }
   return lines.join(" \\\n  ");
 }
 

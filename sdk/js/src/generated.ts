@@ -2289,6 +2289,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "origins": [
+                 *         "https://shop.example"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["SetOriginsBody"];
             };
         };
@@ -2338,6 +2345,16 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "amount": 12800,
+                 *       "cancel_url": "https://shop.example/cart",
+                 *       "currency": "CNY",
+                 *       "description": "Longjing tea, 250 g",
+                 *       "reference": "order-1002",
+                 *       "return_url": "https://shop.example/thanks"
+                 *     }
+                 */
                 "application/json": components["schemas"]["CreateCheckoutBody"];
             };
         };
@@ -2521,6 +2538,16 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "half": "order",
+                 *       "link": "eyJhbGciOiJFZERTQSJ9.e30.c2ln",
+                 *       "other_hash": "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU",
+                 *       "payment_id": "pay_01kanq4j3qf8yt0v5d7r2m9xce",
+                 *       "salt": "AAAAAAAAAAAAAAAAAAAAAA",
+                 *       "text": "{\"merchant_id\":\"mer_1\",\"reference\":\"茶 1\"}"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Instruction"];
             };
         };
@@ -2616,6 +2643,16 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "amount": 9900,
+                 *       "currency": "CNY",
+                 *       "description": "Spring course",
+                 *       "expires_in": 604800,
+                 *       "return_url": "https://school.example/thanks",
+                 *       "uses_max": 30
+                 *     }
+                 */
                 "application/json": components["schemas"]["CreatePaymentLinkBody"];
             };
         };
@@ -2807,6 +2844,18 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "amount": 12800,
+                 *       "currency": "CNY",
+                 *       "description": "Longjing tea, 250 g",
+                 *       "expires_in": 900,
+                 *       "metadata": {
+                 *         "cart": "77"
+                 *       },
+                 *       "reference": "order-1001"
+                 *     }
+                 */
                 "application/json": components["schemas"]["CreatePaymentBody"];
             };
         };
@@ -2900,6 +2949,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "app": "com.example.shop",
+                 *       "expires_in": 300,
+                 *       "return_url": "exampleshop://paid"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Create_app_request_body"];
             };
         };
@@ -2951,6 +3007,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "amount": 10000,
+                 *       "more": true,
+                 *       "reference": "parcel-1"
+                 *     }
+                 */
                 "application/json": components["schemas"]["CapturePaymentBody"];
             };
         };
@@ -3180,6 +3243,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "amount": 15000
+                 *     }
+                 */
                 "application/json": components["schemas"]["Raise_payment_body"];
             };
         };
@@ -3275,6 +3343,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "amount": 500,
+                 *       "reason": "one cup was broken",
+                 *       "reference": "return-1001"
+                 *     }
+                 */
                 "application/json": components["schemas"]["CreateRefundBody"];
             };
         };
@@ -3328,6 +3403,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "amount": 9940
+                 *     }
+                 */
                 "application/json": components["schemas"]["Release_payment_body"];
             };
         };
@@ -3423,6 +3503,22 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "release": true,
+                 *       "splits": [
+                 *         {
+                 *           "bps": 1500,
+                 *           "receiver_id": "mer_01kanq4j3qf8yt0v5d7r2m9xce"
+                 *         },
+                 *         {
+                 *           "amount": 500,
+                 *           "description": "ride",
+                 *           "receiver_id": "mer_01kanq4j3qf8yt0v5d7r2m9xcf"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["Split_payment_body"];
             };
         };
@@ -3571,6 +3667,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "description": "Front counter"
+                 *     }
+                 */
                 "application/json": components["schemas"]["CreateQRCodeBody"];
             };
         };
@@ -3878,6 +3979,14 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "automatic_max": 5000,
+                 *       "automatic_within": 86400,
+                 *       "payer_requests": "automatic",
+                 *       "review_above": 50000
+                 *     }
+                 */
                 "application/json": components["schemas"]["Set_refund_rules_body"];
             };
         };
@@ -4017,6 +4126,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "note": "received in good order"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Approve_refund_body"];
             };
         };
@@ -4070,6 +4184,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "note": "the goods were used"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Reject_refund_body"];
             };
         };
@@ -4116,6 +4235,16 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "body": "{}",
+                 *       "headers": {
+                 *         "content-type": "application/json"
+                 *       },
+                 *       "method": "POST",
+                 *       "url": "https://pay.example/v1/payments"
+                 *     }
+                 */
                 "application/json": components["schemas"]["DebugSignatureBody"];
             };
         };
@@ -4240,6 +4369,17 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "tour",
+                 *       "splits": [
+                 *         {
+                 *           "bps": 1500,
+                 *           "receiver_id": "mer_01kanq4j3qf8yt0v5d7r2m9xce"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["Create_split_rule_body"];
             };
         };
@@ -4415,6 +4555,16 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "description": "the shop",
+                 *       "kinds": [
+                 *         "payment.*",
+                 *         "refund.succeeded"
+                 *       ],
+                 *       "url": "https://shop.example/feiqian"
+                 *     }
+                 */
                 "application/json": components["schemas"]["CreateWebhookBody"];
             };
         };
@@ -4543,6 +4693,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "kinds": [
+                 *         "payment.*"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["ChangeWebhookBody"];
             };
         };
@@ -4687,6 +4844,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "catch_up": true
+                 *     }
+                 */
                 "application/json": components["schemas"]["EnableWebhookBody"];
             };
         };
@@ -4776,6 +4938,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "from": "2026-11-22T00:00:00Z",
+                 *       "to": "2026-11-23T00:00:00Z",
+                 *       "undelivered_only": true
+                 *     }
+                 */
                 "application/json": components["schemas"]["ReplayEventsBody"];
             };
         };
@@ -4822,6 +4991,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "overlap_seconds": 86400
+                 *     }
+                 */
                 "application/json": components["schemas"]["RotateWebhookBody"];
             };
         };
