@@ -219,7 +219,8 @@ func (p *people) preload(ctx context.Context, a *app.App, o Options) error {
 	})
 }
 
-// staleCode reports whether a code waited too long, as on a busy machine: just now, or so long that its step is unknown.
+// staleCode reports whether a code waited too long, as on a busy machine: just now, or so long that its step is
+// unknown.
 func staleCode(err error) bool {
 	code := fault.CodeOf(err)
 	return code == "wallet.code_expired" || code == "wallet.code_invalid"

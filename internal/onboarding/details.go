@@ -131,8 +131,8 @@ func badDetails(param, message string) error {
 
 func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
-const documentRule = "a document number has 4 to 32 letters and digits; one of 18 digits is a resident identity number" +
-	" with its right check character"
+const documentRule = "a document number has 4 to 32 letters and digits;" +
+	" one of 18 digits is a resident identity number with its right check character"
 
 // documentNumber brings a person's number into upper case and reports whether it can be one. What has the form of a
 // resident identity number, GB 11643, must be one.
