@@ -134,3 +134,34 @@ func TestTakeDownInput(t *testing.T) {
 		w.refused(t, 400, "party.bad_reason", call)
 	})
 }
+
+// TestTakeDownRace takes pages down while their payers confirm: each is paid or is refused, and what is down when its
+// payer comes stays unpaid.
+func TestTakeDownRace(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		s, p, officer := w.shop(t, party.NewMerchant{}), w.person(t, 100_00), w.colleague(t, party.RoleRisk, "")
+		const sales = 6
+		calls, names := make([]apitest.Request, 0, 2*sales), make([]payment.Payment, 0, sales)
+		for range sales {
+			made := w.created(t, s, 1_00)
+			names = append(names, made)
+			calls = append(calls, p.confirm(w, made.ID), takingDown(officer.token, string(made.ID)))
+		}
+		answers := w.together(t, len(calls), func(i int) apitest.Request { return calls[i] })
+		for i, made := range names {
+			confirmed, down := answers[2*i], answers[2*i+1]
+			paid := w.read(t, s, made).State == payment.Succeeded
+			if down.Status != 201 || (confirmed.Status == 200) != paid ||
+				(!paid && !strings.Contains(string(confirmed.Body), "payment.taken_down")) {
+				t.Errorf("paid %v: %d %s; taken down: %d", paid, confirmed.Status, confirmed.Body, down.Status)
+			}
+			if !paid {
+				w.quiet(t)
+				w.refused(t, 409, "payment.taken_down", p.confirm(w, made.ID))
+			}
+		}
+		w.quiet(t)
+		w.agree(t)
+	})
+}
