@@ -79,6 +79,7 @@ func (s *Services) Endpoints() []Endpoint {
 	return slices.Concat(
 		s.merchantEndpoints(),
 		s.refundEndpoints(),
+		s.disputeEndpoints(),
 		s.splitEndpoints(),
 		s.webhookEndpoints(),
 		s.signatureEndpoints(),

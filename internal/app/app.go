@@ -229,7 +229,7 @@ func (a *App) wire(ctx context.Context, version string) error { //nolint:funlen 
 	a.Payments = payment.New(payment.Parts{
 		Committer: c, DB: a.DB, Clock: a.Clock, Ledger: a.Ledger, Outbox: events, Keys: a.keys, Parties: a.Parties,
 		Auth: a.Auth, Wallets: wallets, Attempts: a.Attempts, BankAccounts: accounts, Currencies: currencies,
-		Cards: a.Cards, Limits: a.Limits, Stripe: stripe,
+		Cards: a.Cards, Limits: a.Limits, Stripe: stripe, Vault: a.Vault,
 	})
 	a.Payouts = payout.New(payout.Parts{
 		Committer: c, DB: a.DB, Clock: a.Clock, Ledger: a.Ledger, Outbox: events, Keys: a.keys, Auth: a.Auth,
@@ -252,7 +252,7 @@ func (a *App) wire(ctx context.Context, version string) error { //nolint:funlen 
 	a.wireApprovals(events)
 	a.Privacy = privacy.New(privacy.Parts{
 		DB: a.DB, Clock: a.Clock, Parties: a.Parties, Trail: a.Trail, Jurisdiction: a.Config.Jurisdiction,
-		Identity: a.Identity, Cards: a.Cards, Onboarding: entry,
+		Identity: a.Identity, Cards: a.Cards, Onboarding: entry, Payments: a.Payments,
 	})
 	if err := a.startBooks(ctx); err != nil {
 		return err
@@ -311,7 +311,8 @@ func (a *App) wireApprovals(events *outbox.Outbox) {
 	a.Approvals.Register(approval.StaffActs(a.Parties, a.Auth, a.Vault)...)
 	a.Approvals.Register(approval.TOTPActs(a.Auth)...)
 	a.Approvals.Register(approval.MerchantActs(a.Parties)...)
-	a.Approvals.Register(approval.LedgerAct(a.Ledger, a.Clock), a.Payments.RefundAct(a.Config.RefundAloneMax))
+	a.Approvals.Register(approval.LedgerAct(a.Ledger, a.Clock), a.Payments.RefundAct(a.Config.RefundAloneMax),
+		a.Payments.DisputeAct(a.Config.RefundAloneMax))
 	a.Approvals.Register(approval.KeyActs(a.Committer, a.Vault)...)
 	a.Approvals.Register(approval.LimitAct(a.Limits), a.Identity.ApproveAct())
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/feiqian/feiqian/internal/identity"
 	"github.com/feiqian/feiqian/internal/message"
 	"github.com/feiqian/feiqian/internal/onboarding"
+	"github.com/feiqian/feiqian/internal/payment"
 	"github.com/feiqian/feiqian/internal/sqldb"
 	"github.com/feiqian/feiqian/internal/vault"
 	"github.com/feiqian/feiqian/internal/webhook"
@@ -23,7 +24,8 @@ import (
 // here is not sealed again when its key rotates, and its purpose's keys can't be retired.
 func sealedColumns() []vault.Sealed {
 	return slices.Concat(
-		card.Sealed(), identity.Sealed(), onboarding.Sealed(), message.Sealed(), auth.Sealed(), webhook.Sealed(),
+		card.Sealed(), identity.Sealed(), onboarding.Sealed(), message.Sealed(), payment.Sealed(), auth.Sealed(),
+		webhook.Sealed(),
 	)
 }
 

@@ -49,6 +49,7 @@ func (a *App) work() []func(context.Context) {
 		every("identity.expire", identity.ExpirePeriod(), a.Identity.Expire),
 		every("payment.expire", time.Second, a.Payments.ExpireDue),
 		every("payment.release", time.Second, a.Payments.ReleaseDue),
+		every("dispute.due", time.Second, a.Payments.DisputesDue),
 		every("card.sweep", time.Second, a.Cards.Sweep),
 		every("card.tidy", time.Hour, a.Cards.Tidy),
 		every("vault.reseal", vault.ResealSeconds*time.Second, a.Vault.Reseal),

@@ -125,7 +125,7 @@ func Default() Config {
 		Jurisdiction:        "cn",
 		LogLevel:            slog.LevelInfo,
 		LogFormat:           "text",
-		FourEyes: "identity.override,key.retire,key.rotate,ledger.entry,limit.change," +
+		FourEyes: "dispute.decide,identity.override,key.retire,key.rotate,ledger.entry,limit.change," +
 			"merchant.terms,merchant.user_totp,refund.create,staff.create,staff.person,staff.role,staff.totp",
 		RefundAloneMax:  100_000,
 		GroupMax:        500,

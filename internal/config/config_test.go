@@ -67,7 +67,7 @@ func TestLoadDefaults(t *testing.T) {
 		LogFormat:           "text",
 		RefundAloneMax:      100_000,
 		GroupMax:            500,
-		FourEyes: "identity.override,key.retire,key.rotate,ledger.entry,limit.change," +
+		FourEyes: "dispute.decide,identity.override,key.retire,key.rotate,ledger.entry,limit.change," +
 			"merchant.terms,merchant.user_totp,refund.create,staff.create,staff.person,staff.role,staff.totp",
 		QueueMax:              8192,
 		BodyMaxBytes:          65536,

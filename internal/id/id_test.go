@@ -62,7 +62,8 @@ func TestNewPrefix(t *testing.T) {
 		"hld": string(id.New[id.Hold](now)), "evt": string(id.New[id.Event](now)),
 		"job": string(id.New[id.Job](now)), "grp": string(id.New[id.Group](now)),
 		"req": string(id.New[id.Request](now)), "lch": string(id.New[id.LimitChange](now)),
-		"crd": string(id.New[id.Card](now)),
+		"crd": string(id.New[id.Card](now)), "dsp": string(id.New[id.Dispute](now)),
+		"dsf": string(id.New[id.DisputeFile](now)),
 	} {
 		if rest, ok := strings.CutPrefix(got, want+"_"); !ok || len(rest) != id.Length {
 			t.Errorf("%q does not have the form %s_ and %d characters", got, want, id.Length)

@@ -24,6 +24,10 @@ type (
 	Payment string
 	// Refund names a refund.
 	Refund string
+	// Dispute names a payer's complaint about a payment.
+	Dispute string
+	// DisputeFile names a file of evidence in a dispute.
+	DisputeFile string
 	// Capture names a part of an authorized payment that the merchant took.
 	Capture string
 	// Split names a part of a payment that is another merchant's.
@@ -122,6 +126,12 @@ func (Payment) Prefix() string { return "pay" }
 
 // Prefix returns "rfd".
 func (Refund) Prefix() string { return "rfd" }
+
+// Prefix returns "dsp".
+func (Dispute) Prefix() string { return "dsp" }
+
+// Prefix returns "dsf".
+func (DisputeFile) Prefix() string { return "dsf" }
 
 // Prefix returns "cap".
 func (Capture) Prefix() string { return "cap" }

@@ -136,7 +136,7 @@ type ReleaseOrder struct {
 }
 
 // Release gives the merchant what waits of a payment. Errors: payment.not_found, payment.no_custody,
-// payment.release_exceeds, idempotency.key_reused.
+// payment.release_exceeds, payment.disputed, idempotency.key_reused.
 func (p *Payments) Release(ctx context.Context, order ReleaseOrder) (idempotency.Answer, error) {
 	known, err := p.Payment(ctx, order.Payment)
 	if err != nil {
@@ -181,10 +181,14 @@ func (p *Payments) releasing(
 ) ([]commit.Key, func(tx *commit.Tx) (Payment, error)) {
 	entry := ledger.NewEntry(p.Clock.Now(), string(known.ID))
 	some := money.Amount{Minor: 1, Currency: known.Currency}
-	keys := append(p.Ledger.KeysOf(p.flows.Release(string(known.Merchant), some)), p.paymentKeys(known)...)
+	keys := append(p.Ledger.KeysOf(p.flows.Release(string(known.Merchant), some)), p.openKey(known.ID))
+	keys = append(keys, p.paymentKeys(known)...)
 	return keys, func(tx *commit.Tx) (Payment, error) {
 		row, err := p.load(tx, known.ID)
 		if err != nil {
+			return row, err
+		}
+		if err := p.undisputed(tx, known.ID); err != nil {
 			return row, err
 		}
 		amount := money.Amount{Minor: minor, Currency: row.Currency}
@@ -208,12 +212,13 @@ func (p *Payments) releasing(
 	}
 }
 
-// ReleaseDue gives merchants what has waited long enough. A payment that a payer's wish or review stops is left until
-// that is decided. It runs again and again under a lease.
+// ReleaseDue gives merchants what has waited long enough. A payment that a payer's wish, a review or a dispute stops is
+// left until that is decided. It runs again and again under a lease.
 func (p *Payments) ReleaseDue(ctx context.Context) error {
 	due, err := p.readPayments(ctx, `p.id IN (
 			SELECT id FROM custodies WHERE release_at > 0 AND held_minor > 0 AND release_at <= $1
-				AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.review_key = custodies.id))
+				AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.review_key = custodies.id)
+				AND NOT EXISTS (SELECT 1 FROM disputes d WHERE d.open_key = custodies.id))
 		LIMIT $2`, clock.Micros(p.Clock.Now()), expireBatch)
 	if err != nil {
 		return err

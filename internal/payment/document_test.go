@@ -14,6 +14,7 @@ func TestDocument(t *testing.T) {
 	t.Parallel()
 	documents(t, "moves", "created", payment.States())
 	documents(t, "refund moves", "", payment.RefundStates())
+	documents(t, "dispute moves", "open", payment.DisputeStates())
 }
 
 type state[S any] interface {

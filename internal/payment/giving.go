@@ -46,7 +46,7 @@ func (g *giving) keys(refund *Refund) []commit.Key {
 	if g.known.Funds.waits() {
 		lines = append(lines, p.flows.Release(string(g.known.Merchant), some)...)
 	}
-	keys := append(p.Ledger.KeysOf(lines), p.refunds.Key(string(refund.ID)))
+	keys := append(p.Ledger.KeysOf(lines), p.refunds.Key(string(refund.ID)), p.openKey(g.known.ID))
 	keys = append(append(keys, p.paymentKeys(g.known)...), p.splitKeys(g.splits)...)
 	if refund.referenceKey != "" {
 		keys = append(keys, p.refunds.KeyBy("reference_key", refund.referenceKey))

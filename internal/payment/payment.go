@@ -28,6 +28,7 @@ import (
 	"github.com/feiqian/feiqian/internal/outbox"
 	"github.com/feiqian/feiqian/internal/party"
 	"github.com/feiqian/feiqian/internal/sqldb"
+	"github.com/feiqian/feiqian/internal/vault"
 	"github.com/feiqian/feiqian/internal/wallet"
 )
 
@@ -172,6 +173,7 @@ type Parts struct {
 	Cards        *card.Cards
 	Currencies   []money.Currency
 	Stripe       string
+	Vault        *vault.Vault // seals evidence
 }
 
 // Payments runs the acts of this package.
@@ -190,6 +192,8 @@ type Payments struct {
 	splits         *commit.Table[Split]
 	splitRules     *commit.Table[SplitRule]
 	takeDowns      *commit.Table[StaffTakeDown]
+	disputes       *commit.Table[Dispute]
+	disputeFiles   *commit.Table[DisputeFile]
 }
 
 // New returns Payments on its parts, and registers its tables.
@@ -202,6 +206,7 @@ func New(parts Parts) *Payments {
 		refundRules: refundRulesTable(parts.Committer), custodies: custodiesTable(parts.Committer),
 		splits: splitsTable(parts.Committer), splitRules: splitRulesTable(parts.Committer),
 		takeDowns: takeDownsTable(parts.Committer),
+		disputes:  disputesTable(parts.Committer), disputeFiles: disputeFilesTable(parts.Committer),
 	}
 	parts.Attempts.Register(channel.KindPayIn, attempt.Handler{Settle: p.settlePayIn})
 	parts.Attempts.Register(channel.KindRefund, attempt.Handler{Settle: p.settleRefund})

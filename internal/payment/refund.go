@@ -77,6 +77,8 @@ type RefundOrder struct {
 	// KeepSplits leaves the receivers what they have of the payment; without it they give their shares back.
 	KeepSplits bool
 	Once       idempotency.Request
+
+	dispute id.Dispute // whose end it is
 }
 
 // Refund gives an amount back in one commit, and the merchant its share of the fee: in proportion,
@@ -183,7 +185,10 @@ func (p *Payments) refundOf(tx *commit.Tx, order RefundOrder, refund *Refund) (P
 	if err := payment.refundable(); err != nil {
 		return payment, err
 	}
-	left := payment.Captured.Minor - payment.Refunded.Minor
+	left, err := p.leftOf(tx, &payment, order.dispute)
+	if err != nil {
+		return payment, err
+	}
 	amount := order.Amount
 	if amount == 0 {
 		amount = left
@@ -195,6 +200,16 @@ func (p *Payments) refundOf(tx *commit.Tx, order RefundOrder, refund *Refund) (P
 	refund.Amount = money.Amount{Minor: amount, Currency: payment.Currency}
 	refund.FeeReturned = money.Zero(payment.Currency)
 	return payment, nil
+}
+
+// leftOf is what may be refunded of a payment: what is disputed waits for the end of the dispute.
+func (p *Payments) leftOf(tx *commit.Tx, payment *Payment, ending id.Dispute) (int64, error) {
+	left := payment.Captured.Minor - payment.Refunded.Minor
+	open, err := p.openDisputeOf(tx, payment.ID)
+	if err == nil && open != nil && open.ID != ending {
+		left -= open.Minor
+	}
+	return left, err
 }
 
 // mayBeReviewed asks the merchant's rules. Errors: refund.in_review, refund.requests_off.

@@ -115,9 +115,13 @@ func (p *Payments) refundDiff(tx *commit.Tx, name id.Payment, amount int64) (any
 	if err := row.refundable(); err != nil {
 		return nil, nil, err
 	}
+	left, err := p.leftOf(tx, &row, "")
+	if err != nil {
+		return nil, nil, err
+	}
 	after := refundedSoFar{Refunded: row.Refunded, State: row.State}
 	after.Refunded.Minor += amount
-	if amount == 0 || after.Refunded.Minor > row.Captured.Minor {
+	if amount == 0 || amount > left {
 		return nil, nil, fault.New(fault.Conflict, "refund.exceeds_payment", "less than that is left to refund").
 			WithParam("amount")
 	}

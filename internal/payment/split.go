@@ -201,10 +201,14 @@ func (p *Payments) Split(ctx context.Context, order SplitOrder) (idempotency.Ans
 	some := money.Amount{Minor: 1, Currency: known.Currency}
 	keys := append(p.Ledger.KeysOf(append(entry.Lines, p.flows.Release(string(known.Merchant), some)...)),
 		p.paymentKeys(&known)...)
+	keys = append(keys, p.openKey(known.ID))
 	event := outbox.Event{Kind: "payment.split", Merchant: known.Merchant, Subject: string(known.ID)}
 	return p.Keys.Once(ctx, order.Once, keys, func(tx *commit.Tx) (int, any, error) {
 		row, err := p.load(tx, known.ID)
 		if err != nil {
+			return 0, nil, err
+		}
+		if err := p.undisputed(tx, known.ID); err != nil {
 			return 0, nil, err
 		}
 		left := row.Custody.Held.Minor - sumOf(splits)

@@ -65,6 +65,32 @@ func TestMoveRefund(t *testing.T) {
 	}
 }
 
+// TestMoveDispute tries every pair of a dispute's states.
+func TestMoveDispute(t *testing.T) {
+	t.Parallel()
+	moves := map[payment.DisputeState][]payment.DisputeState{ //nolint:exhaustive // the others are final
+		payment.DisputeOpen: {payment.DisputeInReview, payment.DisputeAccepted, payment.DisputeWithdrawn},
+		payment.DisputeInReview: {
+			payment.DisputeAccepted, payment.DisputeUpheld, payment.DisputeRejected, payment.DisputeWithdrawn,
+		},
+	}
+	for _, from := range payment.DisputeStates() {
+		for _, to := range payment.DisputeStates() {
+			got, err := from.Move(to)
+			if slices.Contains(moves[from], to) {
+				if got != to || err != nil {
+					t.Errorf("%s to %s: %s, %v", from, to, got, err)
+				}
+			} else if got != from || fault.CodeOf(err) != "dispute.wrong_state" {
+				t.Errorf("%s to %s: %s, %v", from, to, got, err)
+			}
+		}
+		if from.Final() == (len(moves[from]) > 0) {
+			t.Errorf("%s final: %v", from, from.Final())
+		}
+	}
+}
+
 func TestCheckAmount(t *testing.T) {
 	t.Parallel()
 	kept := []money.Currency{"CNY", "HKD"}

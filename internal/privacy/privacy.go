@@ -15,6 +15,7 @@ import (
 	"github.com/feiqian/feiqian/internal/identity"
 	"github.com/feiqian/feiqian/internal/onboarding"
 	"github.com/feiqian/feiqian/internal/party"
+	"github.com/feiqian/feiqian/internal/payment"
 	"github.com/feiqian/feiqian/internal/sqldb"
 )
 
@@ -29,6 +30,8 @@ type Parts struct {
 	Cards    *card.Cards
 	// Onboarding opens applications.
 	Onboarding *onboarding.Onboarding
+	// Payments opens evidence in disputes.
+	Payments *payment.Payments
 	// Jurisdiction is cn, eu or plain; see Retentions.
 	Jurisdiction string
 }

@@ -202,6 +202,81 @@ func (e DiagnosisAlgorithm) Valid() bool {
 	}
 }
 
+// Defines values for DisputeKind.
+const (
+	DisputeKindDuplicate      DisputeKind = "duplicate"
+	DisputeKindNotAsDescribed DisputeKind = "not_as_described"
+	DisputeKindNotAuthorised  DisputeKind = "not_authorised"
+	DisputeKindNotReceived    DisputeKind = "not_received"
+	DisputeKindOther          DisputeKind = "other"
+)
+
+// Valid indicates whether the value is a known member of the DisputeKind enum.
+func (e DisputeKind) Valid() bool {
+	switch e {
+	case DisputeKindDuplicate:
+		return true
+	case DisputeKindNotAsDescribed:
+		return true
+	case DisputeKindNotAuthorised:
+		return true
+	case DisputeKindNotReceived:
+		return true
+	case DisputeKindOther:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DisputeState.
+const (
+	DisputeStateAccepted  DisputeState = "accepted"
+	DisputeStateInReview  DisputeState = "in_review"
+	DisputeStateOpen      DisputeState = "open"
+	DisputeStateRejected  DisputeState = "rejected"
+	DisputeStateUpheld    DisputeState = "upheld"
+	DisputeStateWithdrawn DisputeState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the DisputeState enum.
+func (e DisputeState) Valid() bool {
+	switch e {
+	case DisputeStateAccepted:
+		return true
+	case DisputeStateInReview:
+		return true
+	case DisputeStateOpen:
+		return true
+	case DisputeStateRejected:
+		return true
+	case DisputeStateUpheld:
+		return true
+	case DisputeStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DisputeFileAuthor.
+const (
+	DisputeFileAuthorMerchant DisputeFileAuthor = "merchant"
+	DisputeFileAuthorPayer    DisputeFileAuthor = "payer"
+)
+
+// Valid indicates whether the value is a known member of the DisputeFileAuthor enum.
+func (e DisputeFileAuthor) Valid() bool {
+	switch e {
+	case DisputeFileAuthorMerchant:
+		return true
+	case DisputeFileAuthorPayer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EndpointDisabledReason.
 const (
 	EndpointDisabledReasonFailing  EndpointDisabledReason = "failing"
@@ -235,6 +310,24 @@ func (e EndpointState) Valid() bool {
 	case EndpointStateDisabled:
 		return true
 	case EndpointStateEnabled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EvidenceAuthor.
+const (
+	EvidenceAuthorMerchant EvidenceAuthor = "merchant"
+	EvidenceAuthorPayer    EvidenceAuthor = "payer"
+)
+
+// Valid indicates whether the value is a known member of the EvidenceAuthor enum.
+func (e EvidenceAuthor) Valid() bool {
+	switch e {
+	case EvidenceAuthorMerchant:
+		return true
+	case EvidenceAuthorPayer:
 		return true
 	default:
 		return false
@@ -685,6 +778,36 @@ func (e WebhookWithSecretState) Valid() bool {
 	}
 }
 
+// Defines values for ListDisputesParamsState.
+const (
+	ListDisputesParamsStateAccepted  ListDisputesParamsState = "accepted"
+	ListDisputesParamsStateInReview  ListDisputesParamsState = "in_review"
+	ListDisputesParamsStateOpen      ListDisputesParamsState = "open"
+	ListDisputesParamsStateRejected  ListDisputesParamsState = "rejected"
+	ListDisputesParamsStateUpheld    ListDisputesParamsState = "upheld"
+	ListDisputesParamsStateWithdrawn ListDisputesParamsState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the ListDisputesParamsState enum.
+func (e ListDisputesParamsState) Valid() bool {
+	switch e {
+	case ListDisputesParamsStateAccepted:
+		return true
+	case ListDisputesParamsStateInReview:
+		return true
+	case ListDisputesParamsStateOpen:
+		return true
+	case ListDisputesParamsStateRejected:
+		return true
+	case ListDisputesParamsStateUpheld:
+		return true
+	case ListDisputesParamsStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListEventsParamsStart.
 const (
 	ListEventsParamsStartNow    ListEventsParamsStart = "now"
@@ -827,6 +950,18 @@ func (e ListWebhookDeliveriesParamsState) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// AcceptDisputeBody defines model for Accept_dispute_body.
+type AcceptDisputeBody struct {
+	// Answer Told to the payer.
+	Answer string `json:"answer,omitempty,omitzero"`
+}
+
+// AddEvidenceBody defines model for Add_evidence_body.
+type AddEvidenceBody struct {
+	// Content Base64 (RFC 4648 §4).
+	Content string `json:"content"`
 }
 
 // Amount defines model for Amount.
@@ -1034,6 +1169,12 @@ type CodeState string
 
 // CodeTakenDown Why the operator has taken it down: nobody can pay by it until that is lifted.
 type CodeTakenDown string
+
+// ContestDisputeBody defines model for Contest_dispute_body.
+type ContestDisputeBody struct {
+	// Answer Told to the payer and the staff. Add evidence before or after, until answer_by.
+	Answer string `json:"answer"`
+}
 
 // CreateCheckoutBody defines model for CreateCheckoutBody.
 type CreateCheckoutBody struct {
@@ -1394,6 +1535,76 @@ type Diagnosis struct {
 // DiagnosisAlgorithm What the key is registered for.
 type DiagnosisAlgorithm string
 
+// Dispute defines model for Dispute.
+type Dispute struct {
+	// Amount Whole minor units of the currency: 1999 is 19.99 CNY.
+	//
+	// Examples: 1999
+	Amount int64 `json:"amount"`
+
+	// Answer what the merchant says
+	Answer string `json:"answer,omitempty,omitzero"`
+
+	// AnswerBy until when the merchant may answer
+	AnswerBy   time.Time `json:"answer_by"`
+	AnsweredAt time.Time `json:"answered_at,omitempty,omitzero"`
+
+	// Complaint what the payer says
+	Complaint   string    `json:"complaint"`
+	CompletedAt time.Time `json:"completed_at,omitempty,omitzero"`
+	CreatedAt   time.Time `json:"created_at"`
+
+	// Currency Currency, ISO 4217 code, or digital asset.
+	//
+	// Examples: CNY
+	Currency string `json:"currency"`
+
+	// Files evidence, where one dispute is read
+	Files []DisputeFile `json:"files,omitempty,omitzero"`
+	Held  Amount        `json:"held,omitempty,omitzero"`
+
+	// ID Examples: dsp_01kanq4j3qf8yt0v5d7r2m9xce
+	ID   string      `json:"id"`
+	Kind DisputeKind `json:"kind"`
+
+	// MerchantID Examples: mer_01kanq4j3qf8yt0v5d7r2m9xce
+	MerchantID string `json:"merchant_id"`
+
+	// PaymentID Examples: pay_01kanq4j3qf8yt0v5d7r2m9xce
+	PaymentID string `json:"payment_id"`
+
+	// Reason why the staff decided so
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// RefundID Examples: rfd_01kanq4j3qf8yt0v5d7r2m9xce
+	RefundID string       `json:"refund_id,omitempty,omitzero"`
+	Refunded Amount       `json:"refunded"`
+	State    DisputeState `json:"state"`
+}
+
+// DisputeKind defines model for Dispute.Kind.
+type DisputeKind string
+
+// DisputeState defines model for Dispute.State.
+type DisputeState string
+
+// DisputeFile defines model for DisputeFile.
+type DisputeFile struct {
+	Author    DisputeFileAuthor `json:"author"`
+	CreatedAt time.Time         `json:"created_at"`
+
+	// ID Examples: dsf_01kanq4j3qf8yt0v5d7r2m9xce
+	ID        string `json:"id"`
+	MediaType string `json:"media_type"`
+
+	// Sha256 of the content, in hexadecimal
+	Sha256    string `json:"sha256"`
+	SizeBytes int64  `json:"size_bytes"`
+}
+
+// DisputeFileAuthor defines model for DisputeFile.Author.
+type DisputeFileAuthor string
+
 // EnableWebhookBody defines model for EnableWebhookBody.
 type EnableWebhookBody struct {
 	// CatchUp Send all that happened while it was disabled, too; else it begins with what comes.
@@ -1445,6 +1656,26 @@ type Event struct {
 	MerchantID string `json:"merchant_id,omitempty,omitzero"`
 	Subject    string `json:"subject"`
 }
+
+// Evidence defines model for Evidence.
+type Evidence struct {
+	Author EvidenceAuthor `json:"author"`
+
+	// Content Base64 (RFC 4648 §4).
+	Content   string    `json:"content"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// ID Examples: dsf_01kanq4j3qf8yt0v5d7r2m9xce
+	ID        string `json:"id"`
+	MediaType string `json:"media_type"`
+
+	// Sha256 of the content, in hexadecimal
+	Sha256    string `json:"sha256"`
+	SizeBytes int64  `json:"size_bytes"`
+}
+
+// EvidenceAuthor defines model for Evidence.Author.
+type EvidenceAuthor string
 
 // Flaw defines model for Flaw.
 type Flaw struct {
@@ -1570,6 +1801,18 @@ type PageCode struct {
 type PageDelivery struct {
 	// Data The rows, newest first.
 	Data []Delivery `json:"data"`
+
+	// HasMore Whether there is a next page.
+	HasMore bool `json:"has_more"`
+
+	// NextCursor Cursor of the next page.
+	NextCursor string `json:"next_cursor,omitempty,omitzero"`
+}
+
+// PageDispute defines model for PageDispute.
+type PageDispute struct {
+	// Data The rows, newest first.
+	Data []Dispute `json:"data"`
 
 	// HasMore Whether there is a next page.
 	HasMore bool `json:"has_more"`
@@ -2273,6 +2516,19 @@ type GetMerchantBalanceParams struct {
 	At time.Time `form:"at,omitempty" json:"at,omitempty,omitzero"`
 }
 
+// ListDisputesParams defines parameters for ListDisputes.
+type ListDisputesParams struct {
+	// Limit Most rows in the answer.
+	Limit int64 `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor next_cursor of the page before; leave it out for the first page.
+	Cursor string                  `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+	State  ListDisputesParamsState `form:"state,omitempty" json:"state,omitempty,omitzero"`
+}
+
+// ListDisputesParamsState defines parameters for ListDisputes.
+type ListDisputesParamsState string
+
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
 	// Limit Most rows in the answer.
@@ -2457,6 +2713,15 @@ type SetCheckoutOriginsJSONRequestBody = SetOriginsBody
 
 // CreateCheckoutJSONRequestBody defines body for CreateCheckout for application/json ContentType.
 type CreateCheckoutJSONRequestBody = CreateCheckoutBody
+
+// AcceptDisputeJSONRequestBody defines body for AcceptDispute for application/json ContentType.
+type AcceptDisputeJSONRequestBody = AcceptDisputeBody
+
+// ContestDisputeJSONRequestBody defines body for ContestDispute for application/json ContentType.
+type ContestDisputeJSONRequestBody = ContestDisputeBody
+
+// AddEvidenceJSONRequestBody defines body for AddEvidence for application/json ContentType.
+type AddEvidenceJSONRequestBody = AddEvidenceBody
 
 // VerifyInstructionJSONRequestBody defines body for VerifyInstruction for application/json ContentType.
 type VerifyInstructionJSONRequestBody = Instruction

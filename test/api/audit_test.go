@@ -144,7 +144,16 @@ func TestEveryWriteIsRecorded(t *testing.T) {
 		signer := w.shop(t, party.NewMerchant{})
 		ended, _ := w.signingKey(t, signer.id, httpsig.Ed25519)
 		w.signingKey(t, signer.id, httpsig.ECDSAP256)
+		disputed := w.contested(t, s, p, w.paid(t, s, p, 1_000))
+		seen, evidence := w.evident(t, p, w.paid(t, s, p, 1_000))
 		calls := map[string]apitest.Request{
+			"POST /ops/v1/disputes/{id}/decide": {
+				Path: "/disputes/" + string(disputed) + "/decide", Token: finance.token, Key: w.key(),
+				Body: why(map[string]any{"refund": 1}),
+			},
+			"GET /ops/v1/disputes/{id}/files/{file_id}": {
+				Path: "/disputes/" + seen + "/files/" + evidence, Token: finance.token,
+			},
 			"POST /ops/v1/logout":    {Token: w.staff(t, party.RoleAdmin)},
 			"POST /ops/v1/merchants": {Body: map[string]any{"name": "New", "fee_bps": 1}},
 			"PUT /ops/v1/merchants/{id}/state": {

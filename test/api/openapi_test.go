@@ -114,6 +114,8 @@ func (o operation) check(t *testing.T, route api.Route) {
 		"create_checkout", "create_payment_link", "create_qr_code", "pay_qr_code", "transfer_to_qr_code",
 		"ask_refund", "withdraw_refund", "create_portal_refund", "approve_refund", "reject_refund",
 		"approve_portal_refund", "reject_portal_refund", "approve_any_refund", "reject_any_refund",
+		"open_dispute", "withdraw_dispute", "accept_dispute", "contest_dispute", "accept_portal_dispute",
+		"contest_portal_dispute", "decide_dispute",
 		"create_refund", "create_staff_refund", "create_entry",
 		"create_top_up",
 		"create_withdrawal",

@@ -73,6 +73,108 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/disputes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List disputes */
+        get: operations["list_disputes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/disputes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a dispute */
+        get: operations["get_dispute"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/disputes/{id}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Accept a dispute, and give the amount back */
+        post: operations["accept_dispute"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/disputes/{id}/contest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Contest a dispute */
+        post: operations["contest_dispute"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/disputes/{id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Add evidence: JPEG, PNG or PDF, at most 4 MiB */
+        post: operations["add_evidence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/disputes/{id}/files/{file_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a file of evidence */
+        get: operations["get_evidence"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/events": {
         parameters: {
             query?: never;
@@ -840,6 +942,14 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        Accept_dispute_body: {
+            /** @description Told to the payer. */
+            answer?: string;
+        };
+        Add_evidence_body: {
+            /** @description Base64 (RFC 4648 §4). */
+            content: string;
+        };
         Amount: {
             /**
              * Format: int64
@@ -1030,6 +1140,10 @@ export interface components {
             taken_down?: "fraud" | "forbidden_goods" | "impersonation" | "legal_order" | "other";
             /** @description What the picture says: an address that any camera opens. */
             url: string;
+        };
+        Contest_dispute_body: {
+            /** @description Told to the payer and the staff. Add evidence before or after, until answer_by. */
+            answer: string;
         };
         CreateCheckoutBody: {
             /**
@@ -1407,6 +1521,67 @@ export interface components {
             /** @description The signature holds. Whether its nonce was used is not looked at. */
             valid: boolean;
         };
+        Dispute: {
+            /**
+             * Format: int64
+             * @description Whole minor units of the currency: 1999 is 19.99 CNY.
+             * @example 1999
+             */
+            amount: number;
+            /** @description what the merchant says */
+            answer?: string;
+            /**
+             * Format: date-time
+             * @description until when the merchant may answer
+             */
+            answer_by: string;
+            /** Format: date-time */
+            answered_at?: string;
+            /** @description what the payer says */
+            complaint: string;
+            /** Format: date-time */
+            completed_at?: string;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * @description Currency, ISO 4217 code, or digital asset.
+             * @example CNY
+             */
+            currency: string;
+            /** @description evidence, where one dispute is read */
+            files?: components["schemas"]["DisputeFile"][];
+            /** @description what is set aside of the merchant's balance; the payer does not see it */
+            held?: components["schemas"]["Amount"];
+            /** @example dsp_01kanq4j3qf8yt0v5d7r2m9xce */
+            id: string;
+            /** @enum {string} */
+            kind: "not_received" | "not_as_described" | "not_authorised" | "duplicate" | "other";
+            /** @example mer_01kanq4j3qf8yt0v5d7r2m9xce */
+            merchant_id: string;
+            /** @example pay_01kanq4j3qf8yt0v5d7r2m9xce */
+            payment_id: string;
+            /** @description why the staff decided so */
+            reason?: string;
+            /** @example rfd_01kanq4j3qf8yt0v5d7r2m9xce */
+            refund_id?: string;
+            /** @description what the payer was given back of it */
+            refunded: components["schemas"]["Amount"];
+            /** @enum {string} */
+            state: "open" | "in_review" | "accepted" | "upheld" | "rejected" | "withdrawn";
+        };
+        DisputeFile: {
+            /** @enum {string} */
+            author: "payer" | "merchant";
+            /** Format: date-time */
+            created_at: string;
+            /** @example dsf_01kanq4j3qf8yt0v5d7r2m9xce */
+            id: string;
+            media_type: string;
+            /** @description of the content, in hexadecimal */
+            sha256: string;
+            /** Format: int64 */
+            size_bytes: number;
+        };
         EnableWebhookBody: {
             /** @description Send all that happened while it was disabled, too; else it begins with what comes. */
             catch_up?: boolean;
@@ -1452,6 +1627,21 @@ export interface components {
             /** @example mer_01kanq4j3qf8yt0v5d7r2m9xce */
             merchant_id?: string;
             subject: string;
+        };
+        Evidence: {
+            /** @enum {string} */
+            author: "payer" | "merchant";
+            /** @description Base64 (RFC 4648 §4). */
+            content: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @example dsf_01kanq4j3qf8yt0v5d7r2m9xce */
+            id: string;
+            media_type: string;
+            /** @description of the content, in hexadecimal */
+            sha256: string;
+            /** Format: int64 */
+            size_bytes: number;
         };
         Flaw: {
             code: string;
@@ -1558,6 +1748,14 @@ export interface components {
         PageDelivery: {
             /** @description The rows, newest first. */
             data: components["schemas"]["Delivery"][];
+            /** @description Whether there is a next page. */
+            has_more: boolean;
+            /** @description Cursor of the next page. */
+            next_cursor?: string;
+        };
+        PageDispute: {
+            /** @description The rows, newest first. */
+            data: components["schemas"]["Dispute"][];
             /** @description Whether there is a next page. */
             has_more: boolean;
             /** @description Cursor of the next page. */
@@ -2412,6 +2610,289 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Checkout"];
+                };
+            };
+            /** @description A problem, RFC 9457. */
+            default: {
+                headers: {
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_disputes: {
+        parameters: {
+            query?: {
+                /** @description Most rows in the answer. */
+                limit?: number;
+                /** @description next_cursor of the page before; leave it out for the first page. */
+                cursor?: string;
+                state?: "open" | "in_review" | "accepted" | "upheld" | "rejected" | "withdrawn";
+            };
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageDispute"];
+                };
+            };
+            /** @description A problem, RFC 9457. */
+            default: {
+                headers: {
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_dispute: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dispute"];
+                };
+            };
+            /** @description A problem, RFC 9457. */
+            default: {
+                headers: {
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    accept_dispute: {
+        parameters: {
+            query?: {
+                /** @description Decide and answer as ever, and write nothing. */
+                dry_run?: boolean;
+            };
+            header: {
+                /** @description Your name for this act: 1 to 255 visible ASCII characters, bare or quoted. The same key and request give the same answer, once done; kept 30 days. */
+                "Idempotency-Key": string;
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Accept_dispute_body"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description true where an earlier request with this key did the act. */
+                    "Idempotent-Replayed"?: string;
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dispute"];
+                };
+            };
+            /** @description A problem, RFC 9457. */
+            default: {
+                headers: {
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    contest_dispute: {
+        parameters: {
+            query?: {
+                /** @description Decide and answer as ever, and write nothing. */
+                dry_run?: boolean;
+            };
+            header: {
+                /** @description Your name for this act: 1 to 255 visible ASCII characters, bare or quoted. The same key and request give the same answer, once done; kept 30 days. */
+                "Idempotency-Key": string;
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Contest_dispute_body"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description true where an earlier request with this key did the act. */
+                    "Idempotent-Replayed"?: string;
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dispute"];
+                };
+            };
+            /** @description A problem, RFC 9457. */
+            default: {
+                headers: {
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_evidence: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Add_evidence_body"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DisputeFile"];
+                };
+            };
+            /** @description A problem, RFC 9457. */
+            default: {
+                headers: {
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_evidence: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The dated version in which you want the answer; default the newest. What they changed:
+                 *
+                 *     2026-12-01: Links, codes and parts of split rules leave out amount, uses_max and bps where there is none; before, they said 0.
+                 */
+                "Feiqian-Version"?: "2026-11-23" | "2026-12-01";
+            };
+            path: {
+                id: string;
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    /** @description Our id of this call. */
+                    "Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evidence"];
                 };
             };
             /** @description A problem, RFC 9457. */
