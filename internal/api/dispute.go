@@ -72,7 +72,7 @@ func (s *Services) disputeEndpoints() []Endpoint {
 func opsDecision() Route {
 	r := opsRoute(auth.RefundPayments, post, "/disputes/{id}/decide", "Support", "decide_dispute",
 		"Decide a dispute in review: for the payer, the merchant, or both in part")
-	r.Status = 201
+	r.Status, r.Proposes = 201, true
 	return r
 }
 

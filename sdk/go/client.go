@@ -44,6 +44,7 @@ type Client struct {
 	Payments  Payments
 	Checkouts Checkouts
 	Refunds   Refunds
+	Disputes  Disputes
 	Events    Events
 	Balance   Balance
 	Receipts  Receipts
@@ -136,6 +137,7 @@ func New(key string, options ...Option) (*Client, error) {
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.Payments, c.Checkouts, c.Refunds = Payments{c}, Checkouts{c}, Refunds{c}
+	c.Disputes = Disputes{c}
 	c.Events, c.Balance, c.Receipts = Events{c}, Balance{c}, Receipts{c}
 	c.Signatures = Signatures{c}
 	c.PaymentLinks, c.QRCodes = PaymentLinks{resource{c, "/v1/payment_links"}}, QRCodes{resource{c, "/v1/qr_codes"}}

@@ -18,6 +18,7 @@ export class Feiqian {
   readonly payments: Payments;
   readonly checkouts: Checkouts;
   readonly refunds: Refunds;
+  readonly disputes: Disputes;
   readonly events: Events;
   readonly balance: Balance;
   readonly receipts: Receipts;
@@ -33,6 +34,7 @@ export class Feiqian {
     this.payments = new Payments(this.#transport);
     this.checkouts = new Checkouts(this.#transport);
     this.refunds = new Refunds(this.#transport);
+    this.disputes = new Disputes(this.#transport);
     this.events = new Events(this.#transport);
     this.balance = new Balance(this.#transport);
     this.receipts = new Receipts(this.#transport);
@@ -209,6 +211,32 @@ export class Refunds extends Part {
 
   #act(id: string, what: string, body: unknown, options?: CallOptions): Promise<api.Refund> {
     return this.transport.send({ method: "POST", path: `/v1/refunds/${segment(id)}/${what}`, body, options });
+  }
+}
+
+/** Payers' complaints about the merchant's payments. Answer each until its `answer_by`. */
+export class Disputes extends Part {
+  retrieve(id: string): Promise<api.Dispute> {
+    return this.get(`/v1/disputes/${segment(id)}`);
+  }
+
+  /** Goes through all disputes of a filter, newest first. */
+  all(filter: api.DisputeFilter = {}): AsyncGenerator<api.Dispute, void, undefined> {
+    return this.pages("/v1/disputes", filter);
+  }
+
+  /** Gives the disputed amount back. */
+  accept(id: string, word: api.DisputeAcceptance = {}, options?: CallOptions): Promise<api.Dispute> {
+    return this.#act(id, "accept", word, options);
+  }
+
+  /** Contests it: the operator's staff decide. */
+  contest(id: string, word: api.DisputeContest, options?: CallOptions): Promise<api.Dispute> {
+    return this.#act(id, "contest", word, options);
+  }
+
+  #act(id: string, what: string, body: unknown, options?: CallOptions): Promise<api.Dispute> {
+    return this.transport.send({ method: "POST", path: `/v1/disputes/${segment(id)}/${what}`, body, options });
   }
 }
 

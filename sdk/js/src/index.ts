@@ -2,6 +2,7 @@ export { Feiqian } from "./client.js";
 export type {
   Balance as BalanceCalls,
   Checkouts,
+  Disputes,
   Events,
   Follow,
   Payments,

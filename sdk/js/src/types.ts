@@ -70,6 +70,11 @@ export type QRCodeFilter = Query<"list_qr_codes">;
 export type WebhookDeliveryFilter = Query<"list_webhook_deliveries">;
 /** How a code is drawn. */
 export type Drawing = Query<"draw_qr_code">;
+export type Dispute = Schemas["Dispute"];
+export type DisputeFilter = Query<"list_disputes">;
+/** Gives a disputed amount back, or contests it. */
+export type DisputeAcceptance = Schemas["Accept_dispute_body"];
+export type DisputeContest = Schemas["Contest_dispute_body"];
 export type RefundFilter = Query<"list_all_refunds">;
 export type PaymentFilter = Query<"list_payments">;
 export type EventFilter = Query<"list_events">;
