@@ -43,7 +43,7 @@ type DisputeFile struct {
 	sealed  []byte
 }
 
-// AddDisputeFile stores a file of evidence, sealed, while the dispute is not decided; the merchant's own until AnswerBy.
+// AddDisputeFile stores a file of evidence, sealed, while the dispute is not decided; the merchant's until AnswerBy.
 // Q says whose dispute it must be. Errors: dispute.not_found, dispute.bad_file, dispute.too_many_files,
 // dispute.wrong_state, dispute.answer_late.
 func (p *Payments) AddDisputeFile(

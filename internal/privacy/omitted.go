@@ -128,7 +128,8 @@ func omissions() []omission { //nolint:funlen // a list
 		},
 		{"who of the staff acted, and what they said to each other about it: the operator's own", []string{
 			"audit_records.after_json", "audit_records.before_json", "audit_records.credential",
-			"audit_records.proposal_id", "edge_blocks.blocked_by", "identities.decided_by", "disputes.decided_by", "limit_changes",
+			"audit_records.proposal_id", "edge_blocks.blocked_by", "identities.decided_by", "limit_changes",
+			"disputes.decided_by",
 			"merchant_applications.reviewed_by", "proposals", "refunds.decided_by", "refunds.review_note",
 			"refunds.review_reasons", "refunds.reviewer", "staff", "take_downs",
 		}},

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/base64"
+	"maps"
 	"testing"
 	"time"
 
@@ -15,9 +16,7 @@ import (
 
 func (p person) dispute(w *world, of payment.Payment, body map[string]any) apitest.Request {
 	all := map[string]any{"kind": "not_received", "complaint": "no parcel came"}
-	for name, value := range body {
-		all[name] = value
-	}
+	maps.Copy(all, body)
 	return apitest.Request{
 		Method: "POST", Path: "/wallet/v1/payments/" + string(of.ID) + "/disputes", Token: p.token, Key: w.key(), Body: all,
 	}

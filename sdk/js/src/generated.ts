@@ -2736,6 +2736,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "answer": "The parcel was lost; we are sorry."
+                 *     }
+                 */
                 "application/json": components["schemas"]["Accept_dispute_body"];
             };
         };
@@ -2789,6 +2794,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "answer": "It was signed for on 3 May; the carrier's list is among the files."
+                 *     }
+                 */
                 "application/json": components["schemas"]["Contest_dispute_body"];
             };
         };
@@ -2837,6 +2847,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "content": "JVBERi0xLjcK"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Add_evidence_body"];
             };
         };
