@@ -346,6 +346,10 @@ var access = map[string]string{
 
 // names are ids that nothing has, for the parameters of a path.
 var names = map[string]string{
+	"/v1/disputes/{id}":          "dsp_",
+	"/wallet/v1/disputes/{id}":   "dsp_",
+	"/merchant/v1/disputes/{id}": "dsp_",
+	"/ops/v1/disputes/{id}":      "dsp_",
 	"/v1/events/{id}":            "evt_",
 	"/v1/webhook_endpoints/":     "whe_",
 	"/ops/v1/webhook_endpoints/": "whe_",
@@ -412,6 +416,8 @@ func concrete(path string) string {
 		string(id.New[id.MerchantUser](instant)),
 		"{event_id}",
 		string(id.New[id.Event](instant)),
+		"{file_id}",
+		string(id.New[id.DisputeFile](instant)),
 		"{document_id}",
 		string(id.New[id.ApplicationDocument](instant)),
 	).Replace(path)
