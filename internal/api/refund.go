@@ -37,6 +37,8 @@ func (s *Services) refundEndpoints() []Endpoint {
 		Handle(created(payer(post, "/payments/{id}/refunds", "ask_refund", "Ask the merchant for a refund")), s.askRefund),
 		Handle(payer(get, "/payments/{id}/refunds", "list_payer_refunds", "List the refunds of a payment of yours"),
 			s.listPayerRefunds),
+		Handle(payer(get, "/refunds", "list_all_payer_refunds", "List the refunds of all your payments"),
+			s.listAllPayerRefunds),
 		Handle(payer(post, "/refunds/{id}/withdraw", "withdraw_refund", "Withdraw your wish for a refund"), s.withdrawRefund),
 
 		Handle(user(auth.UserReadSales, get, "/refunds", "list_portal_refunds", "List refunds"), s.listAllRefunds),
@@ -183,6 +185,27 @@ func (s *Services) askRefund(ctx context.Context, req *askRefundRequest) (*Answe
 func (s *Services) listPayerRefunds(ctx context.Context, req *paymentRequest) (*Page[payment.RefundView], error) {
 	views, err := s.Payments.RefundsForPayer(ctx, CallerOf(ctx).Customer, req.ID)
 	return &Page[payment.RefundView]{Data: views}, err
+}
+
+type listAllPayerRefundsRequest struct {
+	Paging
+	State payment.RefundState `query:"state" enum:"in_review,processing,succeeded,declined,rejected,withdrawn"`
+}
+
+func (s *Services) listAllPayerRefunds(
+	ctx context.Context, req *listAllPayerRefundsRequest,
+) (*Page[payment.RefundView], error) {
+	rows, more, err := s.Payments.ListRefunds(ctx, payment.RefundQuery{
+		Customer: CallerOf(ctx).Customer, Before: id.Refund(req.Cursor), State: req.State, Limit: req.Limit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	views := make([]payment.RefundView, len(rows))
+	for i := range rows {
+		views[i] = rows[i].ForPayer()
+	}
+	return pageOf(views, more, func(r payment.RefundView) string { return string(r.ID) }), nil
 }
 
 type withdrawRefundRequest struct {

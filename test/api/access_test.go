@@ -112,6 +112,7 @@ var access = map[string]string{
 
 	"POST /wallet/v1/payments/{id}/refunds":   customers,
 	"GET /wallet/v1/payments/{id}/refunds":    customers,
+	"GET /wallet/v1/refunds":                  customers,
 	"POST /wallet/v1/refunds/{id}/withdraw":   customers,
 	"POST /wallet/v1/payments/{id}/release":   customers,
 	"GET /merchant/v1/refunds":                everyUser,

@@ -198,3 +198,25 @@ func TestRefundReviewRaces(t *testing.T) {
 		w.agree(t)
 	})
 }
+
+// TestPayerRefunds lists the refunds of all of a payer's payments by pages, and nobody else's.
+func TestPayerRefunds(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		s, p, other := w.shop(t, party.NewMerchant{}), w.person(t, 100_00), w.person(t, 100_00)
+		for _, payer := range []person{p, other, p} {
+			w.ok(t, 201, s.refund(w, w.paid(t, s, payer, 10_00).ID, map[string]any{"amount": 1_00}), nil)
+		}
+		w.ok(t, 201, p.askRefund(w, w.paid(t, s, p, 10_00), map[string]any{"reason": "cold"}), nil)
+		var first, rest api.Page[payment.RefundView]
+		w.ok(t, 200, get("/wallet/v1/refunds?limit=2", p.token), &first)
+		w.ok(t, 200, get("/wallet/v1/refunds?limit=2&cursor="+first.NextCursor, p.token), &rest)
+		if len(first.Data) != 2 || first.Data[0].State != payment.RefundInReview || len(rest.Data) != 1 || rest.HasMore {
+			t.Errorf("%+v, then %+v", first, rest)
+		}
+		w.ok(t, 200, get("/wallet/v1/refunds?state=succeeded", p.token), &first)
+		if len(first.Data) != 2 {
+			t.Errorf("%+v", first)
+		}
+	})
+}
