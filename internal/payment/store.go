@@ -351,7 +351,8 @@ func (p *Payments) ListRefunds(ctx context.Context, q RefundQuery) ([]Refund, bo
 		AND ($6 = '' OR EXISTS (SELECT 1 FROM payments p WHERE p.id = refunds.payment_id AND p.store_id = $6))
 		AND ($7 = '' OR payment_id IN (SELECT p.id FROM payments p WHERE p.customer_id = $7))
 		ORDER BY id DESC LIMIT $5`,
-		string(q.Merchant), string(q.Before), string(q.State), string(q.Reviewer), q.Limit+1, string(q.Store), string(q.Customer))
+		string(q.Merchant), string(q.Before), string(q.State), string(q.Reviewer), q.Limit+1, string(q.Store),
+		string(q.Customer))
 	if len(out) > q.Limit {
 		return out[:q.Limit], true, err
 	}
