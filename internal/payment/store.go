@@ -349,7 +349,7 @@ func (p *Payments) ListRefunds(ctx context.Context, q RefundQuery) ([]Refund, bo
 	out, err := p.readRefunds(ctx, `($1 = '' OR merchant_id = $1) AND ($2 = '' OR id < $2) AND ($3 = '' OR state = $3)
 		AND ($4 = '' OR reviewer = $4)
 		AND ($6 = '' OR EXISTS (SELECT 1 FROM payments p WHERE p.id = refunds.payment_id AND p.store_id = $6))
-		AND ($7 = '' OR payment_id IN (SELECT p.id FROM payments p WHERE p.customer_id = $7))
+		AND ($7 = '' OR EXISTS (SELECT 1 FROM payments p WHERE p.id = refunds.payment_id AND p.customer_id = $7))
 		ORDER BY id DESC LIMIT $5`,
 		string(q.Merchant), string(q.Before), string(q.State), string(q.Reviewer), q.Limit+1, string(q.Store),
 		string(q.Customer))
