@@ -236,7 +236,12 @@ export class Disputes extends Part {
   }
 
   #act(id: string, what: string, body: unknown, options?: CallOptions): Promise<api.Dispute> {
-    return this.transport.send({ method: "POST", path: `/v1/disputes/${segment(id)}/${what}`, body, options });
+    return this.transport.send({
+      method: "POST",
+      path: `/v1/disputes/${segment(id)}/${what}`,
+      body,
+      options,
+    });
   }
 }
 
