@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/feiqian/feiqian/internal/api/apitest"
 	"github.com/feiqian/feiqian/internal/card"
+	"github.com/feiqian/feiqian/internal/config"
 	"github.com/feiqian/feiqian/internal/party"
 	"github.com/feiqian/feiqian/internal/sandbox/issuer"
 	"github.com/feiqian/feiqian/internal/vault"
@@ -81,8 +85,25 @@ func (c *captured) Write(b []byte) (int, error) {
 	return c.text.Write(b)
 }
 
+func (c *captured) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.text.String()
+}
+
+// collector takes traces as OTLP over HTTP (protobuf, in which texts stand as they are) and keeps their bytes.
+func collector(t *testing.T) (endpoint string, kept *captured) {
+	t.Helper()
+	kept = &captured{}
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(kept, r.Body)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL + "/v1/traces", kept
+}
+
 // TestNumberNowhere plays everything that a card can go through and then looks for its number, document and code: in
-// every cell of every table, in the log at debug level, in every answer. It sets the log of the whole process and so
+// every cell of every table, in the log at debug level, in every trace, in every answer. It sets the log of the whole process and so
 // does not run beside other tests.
 //
 //nolint:paralleltest // see above
@@ -93,14 +114,19 @@ func TestNumberNowhere(t *testing.T) {
 			before := slog.Default()
 			slog.SetDefault(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 			defer slog.SetDefault(before)
-			w := start(t, engine)
+			endpoint, traces := collector(t)
+			w := start(t, engine, func(c *config.Config) { c.OTLPEndpoint = endpoint })
 			numbers, answers := w.playCards(t)
-			if len(numbers) < 10 || log.text.Len() == 0 && len(answers) == 0 {
+			if len(numbers) < 10 || log.String() == "" && len(answers) == 0 {
 				t.Fatalf("%d numbers, %d answers", len(numbers), len(answers))
 			}
+			w.send(t, get("/wallet/v1/the-last-one", ""))
+			eventually(t, "the last trace", func() bool { return strings.Contains(traces.String(), "the-last-one") })
 			stored := w.everything(t)
 			for _, secret := range numbers {
-				for where, text := range map[string]string{"table": stored, "answers": strings.Join(answers, "\n"), "log": log.text.String()} {
+				for where, text := range map[string]string{
+					"table": stored, "answers": strings.Join(answers, "\n"), "log": log.String(), "traces": traces.String(),
+				} {
 					if at := strings.Index(text, secret); at >= 0 {
 						t.Errorf("%s stands in the %s: …%s…", secret, where, text[max(0, at-80):min(len(text), at+80)])
 					}
