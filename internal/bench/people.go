@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/feiqian/feiqian/internal/app"
 	"github.com/feiqian/feiqian/internal/auth"
@@ -210,6 +211,9 @@ func (p *people) preload(ctx context.Context, a *app.App, o Options) error {
 	if err != nil || o.Preload == 0 {
 		return err
 	}
+	if err := catchUp(ctx, a.Clock); err != nil {
+		return err
+	}
 	for i := range p.payers {
 		*p.payers[i].cursor = codeCursor{}
 	}
@@ -217,6 +221,18 @@ func (p *people) preload(ctx context.Context, a *app.App, o Options) error {
 		_, err := tx.ExecContext(ctx, "UPDATE devices SET code_step = 0, code_n = 0")
 		return err
 	})
+}
+
+// catchUp waits until the time is what clk says. What is measured then has later ids than what was stored, as ids always
+// come in the order of time; the check of the books counts on it, within the bounds of nodes' clocks.
+func catchUp(ctx context.Context, clk *clock.Clock) error {
+	ahead := clk.Now().Sub(time.Now()) //nolint:forbidigo // against the real time
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(ahead):
+		return nil
+	}
 }
 
 // staleCode reports whether a code waited too long, as on a busy machine: just now, or so long that its step is
