@@ -223,14 +223,13 @@ func (p *people) preload(ctx context.Context, a *app.App, o Options) error {
 	})
 }
 
-// catchUp waits until the time is what clk says. What is measured then has later ids than what was stored, as ids always
-// come in the order of time; the check of the books counts on it, within the bounds of nodes' clocks.
+// catchUp waits until the time is what clk says, so that what is measured has later ids than what was stored: the check
+// of the books counts on ids that come in the order of time, within the bounds of nodes' clocks.
 func catchUp(ctx context.Context, clk *clock.Clock) error {
-	ahead := clk.Now().Sub(time.Now()) //nolint:forbidigo // against the real time
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(ahead):
+	case <-time.After(time.Until(clk.Now())):
 		return nil
 	}
 }
