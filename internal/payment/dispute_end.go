@@ -2,6 +2,7 @@ package payment
 
 import (
 	"context"
+	"time"
 
 	"github.com/feiqian/feiqian/internal/audit"
 	"github.com/feiqian/feiqian/internal/commit"
@@ -21,11 +22,12 @@ type DisputeAnswer struct {
 }
 
 // AnswerDispute accepts a dispute, which gives its amount back in the same commit, or contests it before the staff. A
-// merchant may contest until AnswerBy, and accept until the staff decide. The merchant's RefundRules hold: above
-// ReviewAbove a person accepts, above OperatorAbove the staff have the last word.
+// merchant answers once, until AnswerBy; without a word it may accept until the staff decide. The merchant's RefundRules
+// hold: above ReviewAbove a person accepts; above OperatorAbove the staff have the last word, so accepting takes an open
+// dispute before them and is refused for one that is there.
 //
-// Errors: dispute.not_found, dispute.wrong_state, dispute.bad_text, dispute.answer_late, refund.person_needed, and
-// those of Refund.
+// Errors: dispute.not_found, dispute.wrong_state, dispute.bad_text, dispute.answer_late, dispute.already_answered,
+// dispute.staff_decide, refund.person_needed, and those of Refund.
 func (p *Payments) AnswerDispute(ctx context.Context, a DisputeAnswer) (idempotency.Answer, error) {
 	if !a.Accept || a.Text != "" {
 		if err := checkDisputeText(a.Text, "answer"); err != nil {
@@ -33,21 +35,15 @@ func (p *Payments) AnswerDispute(ctx context.Context, a DisputeAnswer) (idempote
 		}
 	}
 	decide := func(tx *commit.Tx, d *Dispute, end endDispute) error {
-		if d.State == DisputeOpen && !tx.Now().Before(d.AnswerBy) && !a.Accept {
-			return fault.New(fault.Conflict, "dispute.answer_late", "the time to answer is over")
-		}
 		to, err := p.answerMoves(tx, d, &a)
 		if err != nil {
 			return err
 		}
-		if a.Text != "" {
-			d.Answer = a.Text
+		if err := d.answer(tx.Now(), a.Text); err != nil {
+			return err
 		}
-		d.AnsweredAt = tx.Now()
 		if to == DisputeInReview {
-			if d.State != DisputeInReview {
-				d.State, err = d.State.Move(to)
-			}
+			d.State, err = d.State.Move(to)
 		} else {
 			err = end(tx, d, to, d.Minor)
 		}
@@ -61,6 +57,21 @@ func (p *Payments) AnswerDispute(ctx context.Context, a DisputeAnswer) (idempote
 	return again(func() (idempotency.Answer, error) {
 		return p.onDispute(ctx, a.Dispute, a.Once, (*Dispute).shown, decide)
 	})
+}
+
+// answer takes the merchant's word. Errors: dispute.already_answered, dispute.answer_late.
+func (d *Dispute) answer(now time.Time, text string) error {
+	if text == "" {
+		return nil
+	}
+	if d.Answer != "" {
+		return fault.New(fault.Conflict, "dispute.already_answered", "the dispute has an answer, which stays")
+	}
+	if !now.Before(d.AnswerBy) {
+		return fault.New(fault.Conflict, "dispute.answer_late", "the time to answer is over")
+	}
+	d.Answer, d.AnsweredAt = text, now
+	return nil
 }
 
 // answerMoves says where a merchant's word takes a dispute.
@@ -79,6 +90,9 @@ func (p *Payments) answerMoves(tx *commit.Tx, d *Dispute, a *DisputeAnswer) (Dis
 	switch {
 	case err != nil:
 		return d.State, err
+	case reviewer == StaffReviewer && d.State == DisputeInReview:
+		return d.State, fault.New(fault.Conflict, "dispute.staff_decide",
+			"this amount is decided by the operator's staff, who have the dispute before them")
 	case reviewer == StaffReviewer:
 		return DisputeInReview, nil
 	case reviewer == MerchantReviewer && !a.Person:

@@ -124,6 +124,8 @@ func TestDispute(t *testing.T) {
 		w.refused(t, 400, "dispute.bad_file", w.addFile(s.token, "/v1", d.ID, []byte("GIF89a")))
 		w.ok(t, 200, w.onDispute(s.token, "/v1", d.ID, "contest", map[string]any{"answer": "signed for"}), nil)
 		state(d, payment.DisputeInReview, 100_00-60)
+		w.refused(t, 409, "dispute.already_answered",
+			w.onDispute(s.token, "/v1", d.ID, "accept", map[string]any{"answer": "or not"}))
 		var content api.Evidence
 		w.ok(t, 200, get("/wallet/v1/disputes/"+string(d.ID)+"/files/"+string(file.ID), p.token), &content)
 		if content.Content != base64.StdEncoding.EncodeToString(pdf) || content.Author != payment.ByMerchant {
@@ -150,6 +152,8 @@ func TestDispute(t *testing.T) {
 		w.refused(t, 409, "dispute.wrong_state",
 			w.onDispute(s.token, "/v1", d.ID, "contest", map[string]any{"answer": "late"}))
 		w.refused(t, 409, "dispute.answer_late", w.addFile(s.token, "/v1", d.ID, pdf))
+		w.refused(t, 409, "dispute.answer_late",
+			w.onDispute(s.token, "/v1", late.ID, "accept", map[string]any{"answer": "late"}))
 		w.moves(t, nil, func() { w.ok(t, 201, w.onDispute(finance, "/ops/v1", d.ID, "decide", decided(0)), nil) })
 		state(d, payment.DisputeRejected, 10_00-6)
 		w.moves(t, back(10_00, 6), func() {
@@ -189,6 +193,34 @@ func TestDisputeEscrow(t *testing.T) {
 		})
 		w.moves(t, balances{"2001:" + string(p.id): 50_00, "2103:" + string(s.id): -50_00}, func() {
 			w.ok(t, 200, w.onDispute(s.token, "/v1", d.ID, "accept", map[string]any{}), nil)
+		})
+		w.quiet(t)
+		w.agree(t)
+	})
+}
+
+// TestDisputeStaffDecide: above the operator's figure accepting takes a dispute before the staff, once, and gives nothing
+// back by itself.
+func TestDisputeStaffDecide(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		s, p := w.shop(t, party.NewMerchant{}), w.person(t, 1_000_00)
+		w.ok(t, 200, apitest.Request{
+			Method: "PUT", Path: "/ops/v1/merchants/" + string(s.id) + "/refund_limit", Token: w.staff(t, party.RoleAdmin),
+			Body: map[string]any{"operator_above": 70_00},
+		}, nil)
+		accept := func(of payment.Dispute, body map[string]any) apitest.Request {
+			return w.onDispute(s.token, "/v1", of.ID, "accept", body)
+		}
+		var d payment.Dispute
+		w.ok(t, 201, p.dispute(w, w.paid(t, s, p, 80_00), nil), &d)
+		w.moves(t, nil, func() { w.ok(t, 200, accept(d, map[string]any{"answer": "our fault"}), &d) })
+		if d.State != payment.DisputeInReview || d.Answer != "our fault" || w.held(t, s) != 80_00 {
+			t.Errorf("%+v", d)
+		}
+		w.refused(t, 409, "dispute.staff_decide", accept(d, map[string]any{}))
+		w.moves(t, balances{"2001:" + string(p.id): 80_00, "2101:" + string(s.id): -80_00}.real(), func() {
+			w.ok(t, 201, w.onDispute(w.staff(t, party.RoleFinance), "/ops/v1", d.ID, "decide", decided(80_00)), nil)
 		})
 		w.quiet(t)
 		w.agree(t)
