@@ -18,7 +18,7 @@ import (
 // exist yet; one that exists must be listed.
 var ranks = [][]string{
 	0:  {"money", "id", "fault", "clock"},
-	1:  {"config", "sqldb", "emvqr", "httpsig", "jws", "apiversion"}, // httpsig is a codec that the API, channels and the sandbox share
+	1:  {"config", "sqldb", "emvqr", "httpsig", "jws", "apiversion", "signednote"}, // httpsig is a codec that the API, channels and the sandbox share
 	2:  {"commit", "vault"},
 	3:  {"outbox", "job", "audit"},
 	4:  {"idempotency", "ledger", "message"},

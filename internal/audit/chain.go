@@ -3,8 +3,6 @@ package audit
 import (
 	"context"
 	"crypto"
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
@@ -19,6 +17,7 @@ import (
 
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/signednote"
 	"github.com/feiqian/feiqian/internal/sqldb"
 )
 
@@ -34,12 +33,10 @@ const (
 // Chain gives each record its place and the hash of all records up to it, and signs each step. The hash of record n
 // is SHA-256 over the hash of record n−1 (32 zero bytes before the first) and the record's fields (see digest).
 type Chain struct {
-	db       *sqldb.DB
-	clock    *clock.Clock
-	log      *slog.Logger
-	verifier note.Verifier
-	key      string
-	signer   crypto.Signer
+	db     *sqldb.DB
+	clock  *clock.Clock
+	log    *slog.Logger
+	signer *signednote.Signer
 }
 
 // ChainOptions name a chain and its key.
@@ -53,36 +50,16 @@ type ChainOptions struct {
 
 // NewChain returns the chain of the records on db. Errors: audit.bad_key.
 func NewChain(db *sqldb.DB, clk *clock.Clock, options ChainOptions) (*Chain, error) {
-	bad := fault.New(fault.Invalid, "audit.bad_key",
-		"the chain needs an Ed25519 key and an origin without spaces and plus signs")
-	public, ok := options.Key.Public().(ed25519.PublicKey)
-	if !ok {
-		return nil, bad
-	}
-	key, err := note.NewEd25519VerifierKey(options.Origin, public)
+	signer, err := signednote.New(options.Origin, options.Key)
 	if err != nil {
-		return nil, bad.WithCause(err)
+		return nil, fault.New(fault.Invalid, "audit.bad_key",
+			"the chain needs an Ed25519 key and an origin without spaces and plus signs").WithCause(err)
 	}
-	verifier, err := note.NewVerifier(key)
-	if err != nil {
-		return nil, bad.WithCause(err)
-	}
-	return &Chain{db: db, clock: clk, log: options.Log, verifier: verifier, key: key, signer: options.Key}, nil
+	return &Chain{db: db, clock: clk, log: options.Log, signer: signer}, nil
 }
 
 // Key returns the chain's verifier key, `name+hash+key`, as C2SP signed-note writes it.
-func (c *Chain) Key() string { return c.key }
-
-// noteSigner signs notes with a key that may live elsewhere.
-type noteSigner struct {
-	note.Verifier
-	signer crypto.Signer
-}
-
-// Sign signs a note's text.
-func (s noteSigner) Sign(text []byte) ([]byte, error) {
-	return s.signer.Sign(rand.Reader, text, crypto.Hash(0))
-}
+func (c *Chain) Key() string { return c.signer.Key() }
 
 // Head is a signed statement of the chain: with Size records its hash is Hash (base64). Note is its text
 // with its signature: origin, size and hash, each on a line.
@@ -209,8 +186,7 @@ func (c *Chain) tip(ctx context.Context, tx *sql.Tx) (int64, []byte, error) {
 }
 
 func (c *Chain) sign(ctx context.Context, tx *sql.Tx, size int64, hash []byte) error {
-	signer := noteSigner{Verifier: c.verifier, signer: c.signer}
-	signed, err := note.Sign(&note.Note{Text: headText(c.verifier.Name(), size, hash)}, signer)
+	signed, err := note.Sign(&note.Note{Text: headText(c.signer.Name(), size, hash)}, c.signer)
 	if err != nil {
 		return fmt.Errorf("sign a head: %w", err)
 	}

@@ -3,8 +3,6 @@ package ledger
 import (
 	"context"
 	"crypto"
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
 	"errors"
@@ -14,11 +12,11 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/feiqian/feiqian/internal/clock"
 	"github.com/feiqian/feiqian/internal/fault"
+	"github.com/feiqian/feiqian/internal/signednote"
 	"github.com/feiqian/feiqian/internal/sqldb"
 )
 
@@ -29,7 +27,7 @@ type Log struct {
 	db     *sqldb.DB
 	clock  *clock.Clock
 	log    *slog.Logger
-	signer *logSigner
+	signer *signednote.Signer
 }
 
 // LogOptions name a log and its key.
@@ -44,42 +42,20 @@ type LogOptions struct {
 
 // NewLog returns the log on db. Errors: ledger.bad_log_key.
 func NewLog(db *sqldb.DB, clk *clock.Clock, options LogOptions) (*Log, error) {
-	bad := fault.New(fault.Invalid, "ledger.bad_log_key",
-		"the log needs an Ed25519 key and an origin without spaces and plus signs")
-	public, ok := options.Key.Public().(ed25519.PublicKey)
-	if !ok {
-		return nil, bad
-	}
-	key, err := note.NewEd25519VerifierKey(options.Origin, public)
+	signer, err := signednote.New(options.Origin, options.Key)
 	if err != nil {
-		return nil, bad.WithCause(err)
+		return nil, fault.New(fault.Invalid, "ledger.bad_log_key",
+			"the log needs an Ed25519 key and an origin without spaces and plus signs").WithCause(err)
 	}
-	verifier, err := note.NewVerifier(key)
-	if err != nil {
-		return nil, bad.WithCause(err)
-	}
-	signer := &logSigner{Verifier: verifier, key: key, signer: options.Key}
 	return &Log{db: db, clock: clk, log: options.Log, signer: signer}, nil
 }
 
 // Key returns the log's verifier key, `name+hash+key`, as C2SP signed-note writes it: what auditors and
 // holders of receipts trust.
-func (l *Log) Key() string { return l.signer.key }
+func (l *Log) Key() string { return l.signer.Key() }
 
 // Origin returns the log's name.
 func (l *Log) Origin() string { return l.signer.Name() }
-
-// logSigner signs notes with a key that may live elsewhere.
-type logSigner struct {
-	note.Verifier
-	key    string
-	signer crypto.Signer
-}
-
-// Sign signs a note's text.
-func (s *logSigner) Sign(text []byte) ([]byte, error) {
-	return s.signer.Sign(rand.Reader, text, crypto.Hash(0))
-}
 
 // querier is a transaction or a pool of connections to read with.
 type querier interface {
