@@ -110,11 +110,12 @@ func (v *verification) follow(account AccountID, c *chain, normal Side, l sided)
 	c.n, c.balance, c.path, c.at = want.n, l.balance, want.path, l.at
 }
 
-// breakChain reports the posting that the waiting ones wait for, and how many came before it: with waitingMax of them it
-// may yet come, by an id that is far out of the order of time.
+// breakChain reports the posting that the waiting ones wait for, and how many came before it: with waitingMax of them
+// it may yet come, by an id that is far out of the order of time.
 func (v *verification) breakChain(account AccountID, c *chain) {
 	first := slices.Min(slices.Collect(maps.Keys(c.waiting)))
-	v.fail("chain", string(account), "posting %d is missing; the next one is %d, transfer %s; later ones that came first: %d",
+	v.fail("chain", string(account),
+		"posting %d is missing; the next one is %d, transfer %s; later ones that came first: %d",
 		c.n+1, first, c.waiting[first].transfer, len(c.waiting))
 	c.broken, c.waiting = true, nil
 }

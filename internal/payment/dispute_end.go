@@ -22,9 +22,9 @@ type DisputeAnswer struct {
 }
 
 // AnswerDispute accepts a dispute, which gives its amount back in the same commit, or contests it before the staff. A
-// merchant answers once, until AnswerBy; without a word it may accept until the staff decide. The merchant's RefundRules
-// hold: above ReviewAbove a person accepts; above OperatorAbove the staff have the last word, so accepting takes an open
-// dispute before them and is refused for one that is there.
+// merchant answers once, until AnswerBy; without a word it may accept until the staff decide. The merchant's
+// RefundRules hold: above ReviewAbove a person accepts; above OperatorAbove the staff have the last word, so accepting
+// takes an open dispute before them and is refused for one that is there.
 //
 // Errors: dispute.not_found, dispute.wrong_state, dispute.bad_text, dispute.answer_late, dispute.already_answered,
 // dispute.staff_decide, refund.person_needed, and those of Refund.

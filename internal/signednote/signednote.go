@@ -12,7 +12,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Signer signs notes under one name. It is a note.Signer and a note.Verifier, safe for many goroutines where its key is.
+// Signer signs notes under one name. It is a note.Signer and a note.Verifier, safe for many goroutines where its key
+// is.
 type Signer struct {
 	note.Verifier
 	key    string
@@ -22,7 +23,8 @@ type Signer struct {
 // ErrNotEd25519 says that a key is of another kind.
 var ErrNotEd25519 = errors.New("signednote: this is not an Ed25519 key")
 
-// New returns the signer of a name, which has no spaces and no plus signs. Errors: ErrNotEd25519, and those of a bad name.
+// New returns the signer of a name, which has no spaces and no plus signs. Errors: ErrNotEd25519, and those of a bad
+// name.
 func New(name string, key crypto.Signer) (*Signer, error) {
 	public, ok := key.Public().(ed25519.PublicKey)
 	if !ok {
